@@ -1,0 +1,28 @@
+# Libraries, headers, the tool, and find_package(vsa).
+
+include(CMakePackageConfigHelpers)
+
+set(_targets vsa)
+if(TARGET vsa_standalone)
+    list(APPEND _targets vsa_standalone)
+endif()
+install(TARGETS ${_targets} EXPORT vsaTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(FILES include/vsa.h include/vsa_standalone.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+if(TARGET vsa_tool)
+    install(TARGETS vsa_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
+
+set(_config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/vsa")
+install(EXPORT vsaTargets NAMESPACE vsa:: DESTINATION "${_config_dir}")
+configure_package_config_file(cmake/vsaConfig.cmake.in
+    "${CMAKE_CURRENT_BINARY_DIR}/vsaConfig.cmake" INSTALL_DESTINATION "${_config_dir}")
+write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/vsaConfigVersion.cmake"
+    COMPATIBILITY SameMinorVersion)
+install(FILES
+    "${CMAKE_CURRENT_BINARY_DIR}/vsaConfig.cmake"
+    "${CMAKE_CURRENT_BINARY_DIR}/vsaConfigVersion.cmake"
+    cmake/FindShaderc.cmake
+    DESTINATION "${_config_dir}")

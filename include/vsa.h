@@ -1,0 +1,535 @@
+/*
+ * vsa.h - verified sparse attention decoding on Vulkan compute.
+ *
+ * The library records compute dispatches into a VkCommandBuffer that the application owns. It
+ * never submits, waits, allocates device memory or reads back.
+ *
+ *   context   binds the library to one VkDevice                      (thread-safe)
+ *   plan      immutable: shapes, KV layout and policy -> pipelines   (thread-safe)
+ *   layer     one layer's buffers bound to a plan                    (immutable once created)
+ *   vsa_cmd_* record one stage, or a whole decode step               (see each function)
+ *
+ * Valid for every declaration below:
+ *  - Sizes, offsets and strides are in bytes (..._size, ..._offset, ..._stride); lengths are in
+ *    tokens (..._tokens); counts of anything else end in _count.
+ *  - A zero-initialised struct is valid input: 0 or NULL means the default, or none. Fields
+ *    marked REQUIRED must be set.
+ *  - What a create-info points to need only live until the call returns.
+ *  - Out-parameters are set to NULL first; on an error nothing is leaked. Destroy functions
+ *    accept NULL.
+ *  - An error returns a code and, through the context's log, one sentence that names the thing
+ *    and the limit. Nothing aborts, exits, prints, throws or reads the environment.
+ *
+ * Notation: q heads, KV heads, group = q_heads / kv_heads query heads that share one KV head;
+ * s_i = softmax_scale * q.k_i the logit of token i, w_i = exp(s_i), D = sum w_i the softmax
+ * normaliser, out = sum w_i v_i / D. vAttention is arXiv 2510.05688.
+ */
+#ifndef VSA_H
+#define VSA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Types only: with VK_NO_PROTOTYPES (volk) no vk* symbol is referenced. */
+#include <vulkan/vulkan_core.h>
+
+/* The one place where the version is written: CMakeLists.txt parses these lines. */
+#define VSA_VERSION_MAJOR 0
+#define VSA_VERSION_MINOR 1
+#define VSA_VERSION_PATCH 0
+#define VSA_API_VERSION \
+    ((VSA_VERSION_MAJOR << 16) | (VSA_VERSION_MINOR << 8) | VSA_VERSION_PATCH)
+
+#if defined(VSA_SHARED) && defined(_WIN32)
+#  ifdef VSA_BUILDING
+#    define VSA_API __declspec(dllexport)
+#  else
+#    define VSA_API __declspec(dllimport)
+#  endif
+#elif defined(VSA_SHARED)
+#  define VSA_API __attribute__((visibility("default")))
+#else
+#  define VSA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ results */
+
+/* Values are pinned: never renumbered, only appended. Negative means error. */
+typedef enum vsa_result {
+    VSA_SUCCESS                     = 0,
+    VSA_ERROR_INVALID_ARGUMENT      = -1,  /* a documented precondition was broken */
+    VSA_ERROR_VERSION_MISMATCH      = -2,  /* header and library differ */
+    VSA_ERROR_OUT_OF_HOST_MEMORY    = -3,
+    VSA_ERROR_OUT_OF_DEVICE_MEMORY  = -4,
+    VSA_ERROR_DEVICE_UNSUITABLE     = -5,  /* the device lacks something required */
+    VSA_ERROR_UNSUPPORTED_CONFIG    = -6,  /* shape, type or policy has no kernel here */
+    VSA_ERROR_BUFFER_TOO_SMALL      = -7,
+    VSA_ERROR_SHADER                = -8,  /* GLSL or pipeline compilation failed */
+    VSA_ERROR_DEVICE_LOST           = -9,  /* destroy and recreate the context */
+    VSA_ERROR_VULKAN                = -10, /* any other VkResult: the log names it */
+    VSA_RESULT_MAX_ENUM             = 0x7fffffff
+} vsa_result;
+
+/* A static string such as "VSA_ERROR_SHADER"; never NULL. */
+VSA_API const char *vsa_result_name(vsa_result result);
+
+/* Version of the library that is linked, encoded as VSA_API_VERSION. */
+VSA_API uint32_t vsa_version(void);
+
+/* ------------------------------------------------------------ host callbacks */
+
+typedef enum vsa_log_level {
+    VSA_LOG_NONE  = 0,
+    VSA_LOG_ERROR = 1,
+    VSA_LOG_WARN  = 2,
+    VSA_LOG_INFO  = 3,
+    VSA_LOG_DEBUG = 4,
+    VSA_LOG_LEVEL_MAX_ENUM = 0x7fffffff
+} vsa_log_level;
+
+/* Called on whichever thread calls the library: must be thread-safe. `message` has no trailing
+ * newline and is valid only during the call. */
+typedef struct vsa_log {
+    void (*write)(void *user, vsa_log_level level, const char *message);
+    void *user;
+    vsa_log_level max_level;   /* messages above it are not formatted; 0 = VSA_LOG_WARN */
+} vsa_log;
+
+/* Storage for SPIR-V and driver pipeline data; where the bytes live is the application's choice.
+ * A damaged, truncated or foreign blob is a miss, never an error. Must be thread-safe. */
+typedef struct vsa_cache {
+    /* Copies at most `capacity` bytes and returns the blob's whole size; 0 = miss. */
+    size_t (*get)(void *user, const uint8_t key[32], void *data, size_t capacity);
+    void   (*put)(void *user, const uint8_t key[32], const void *data, size_t size);
+    void *user;
+} vsa_cache;
+
+/* ---------------------------------------------------------- device discovery */
+
+/* What to enable before vkCreateDevice. Strings are static. */
+typedef struct vsa_device_requirements {
+    uint32_t           api_version;              /* minimum: VK_API_VERSION_1_2 */
+    const char *const *extensions;               /* required device extensions */
+    uint32_t           extension_count;
+    const char *const *optional_extensions;      /* enable when the device has them */
+    uint32_t           optional_extension_count;
+} vsa_device_requirements;
+
+VSA_API void vsa_get_device_requirements(vsa_device_requirements *out_requirements);
+
+/* ORs the feature bits the library needs into the application's structs, never clearing any, so
+ * that they merge with what other libraries need. Each pointer may be NULL. */
+VSA_API void vsa_require_features(VkPhysicalDeviceFeatures2 *features,
+                                  VkPhysicalDeviceVulkan11Features *features11,
+                                  VkPhysicalDeviceVulkan12Features *features12);
+
+/* Verdict on a physical device, from what it reports. Pure: no Vulkan call is made. */
+typedef enum vsa_verdict {
+    VSA_VERDICT_WORKS  = 0,
+    VSA_VERDICT_SLOW   = 1,   /* works on a slower path: `slow` says why */
+    VSA_VERDICT_CANNOT = 2,   /* `missing` names what is lacking */
+    VSA_VERDICT_MAX_ENUM = 0x7fffffff
+} vsa_verdict;
+
+#define VSA_MAX_REASONS 8
+
+typedef struct vsa_device_report {
+    vsa_verdict verdict;
+    uint32_t    missing_count, slow_count;
+    char        missing[VSA_MAX_REASONS][96];   /* e.g. "maxComputeWorkGroupInvocations 128 < 256" */
+    char        slow[VSA_MAX_REASONS][96];
+} vsa_device_report;
+
+VSA_API void vsa_check_device(const VkPhysicalDeviceProperties *properties,
+                              const VkPhysicalDeviceFeatures *features,
+                              vsa_device_report *out_report);
+
+/* ------------------------------------------------------------------- context */
+
+typedef struct vsa_context vsa_context;
+
+/* Who turns GLSL into SPIR-V. A build without one of them returns VSA_ERROR_UNSUPPORTED_CONFIG. */
+typedef enum vsa_compiler {
+    VSA_COMPILER_DEFAULT  = 0,  /* the first that was built in: shaderc, glslang, embedded */
+    VSA_COMPILER_SHADERC  = 1,
+    VSA_COMPILER_GLSLANG  = 2,
+    VSA_COMPILER_EMBEDDED = 3,  /* SPIR-V made when the library was built */
+    VSA_COMPILER_MAX_ENUM = 0x7fffffff
+} vsa_compiler;
+
+typedef struct vsa_context_create_info {
+    uint32_t                  api_version;       /* REQUIRED: VSA_API_VERSION */
+
+    /* Imported Vulkan objects: borrowed, never destroyed. All REQUIRED. */
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr;
+    VkInstance                instance;
+    VkPhysicalDevice          physical_device;
+    VkDevice                  device;
+    uint32_t                  vulkan_api_version; /* VkApplicationInfo::apiVersion; 0 = 1.2 */
+
+    /* What was enabled on `device`: only these are used, whatever the device could do. */
+    const VkPhysicalDeviceFeatures2 *enabled_features; /* the pNext chain is read */
+    const char *const        *enabled_extensions;
+    uint32_t                  enabled_extension_count;
+
+    const VkAllocationCallbacks *allocator;      /* also serves the library's host memory */
+    VkPipelineCache           pipeline_cache;    /* the caller's own, optional */
+    vsa_cache                 cache;
+    vsa_log                   log;
+    vsa_compiler              compiler;
+    /* Largest storage-buffer range to bind; 0 = the device's maxStorageBufferRange. A smaller
+     * value makes K and V bind as segments earlier. */
+    uint32_t                  max_storage_range;
+} vsa_context_create_info;
+
+/* Touches no VkQueue. Thread-safety: safe. */
+VSA_API vsa_result vsa_context_create(const vsa_context_create_info *info,
+                                      vsa_context **out_context);
+
+/* All plans must be destroyed first. Legal after device loss. */
+VSA_API void vsa_context_destroy(vsa_context *context);
+
+/* ------------------------------------------------------------ KV cache layout */
+
+typedef enum vsa_dtype {
+    VSA_DTYPE_F32  = 1,
+    VSA_DTYPE_F16  = 2,
+    VSA_DTYPE_BF16 = 3,
+    VSA_DTYPE_Q8_0 = 4,  /* 32 values per block: an f16 scale and 32 int8 (ggml's Q8_0) */
+    VSA_DTYPE_Q4_0 = 5,  /* 32 values per block: an f16 scale and 16 bytes of nibbles (ggml's Q4_0) */
+    VSA_DTYPE_MAX_ENUM = 0x7fffffff
+} vsa_dtype;
+
+/* Bytes of one row of `count` channels; 0 when the type cannot hold that many. */
+VSA_API uint32_t vsa_dtype_row_size(vsa_dtype dtype, uint32_t count);
+
+/*
+ * Where the application keeps K (or V): read in place. Channel c of token t of KV head h of
+ * sequence s starts at
+ *
+ *   page_tokens == 0:  s * block_stride + h * head_stride + t * token_stride
+ *   page_tokens  > 0:  table[s * table_stride + t / page_tokens] * block_stride
+ *                      + h * head_stride + (t % page_tokens) * token_stride
+ *
+ * bytes plus c * sizeof(dtype), from the start of the bound range. Channels are contiguous.
+ * block_stride is explicit, so interleaved K/V pools are representable. Strides and the range's
+ * offset must be multiples of 4; when all are multiples of 16 a faster kernel is used. One
+ * plane (K or V of one layer) may span up to 16 GiB.
+ */
+typedef struct vsa_plane_layout {
+    vsa_dtype dtype;
+    uint32_t  token_stride;
+    uint32_t  head_stride;
+    uint64_t  block_stride;   /* between physical pages, or between sequences */
+} vsa_plane_layout;
+
+typedef struct vsa_kv_layout {
+    uint32_t         page_tokens;   /* 0 = contiguous; otherwise a power of two */
+    uint32_t         table_stride;  /* uint32 entries per sequence in the page table */
+    vsa_plane_layout k;
+    vsa_plane_layout v;
+} vsa_kv_layout;
+
+typedef enum vsa_kv_order {
+    VSA_KV_HEAD_MAJOR  = 0,   /* [kv_head][token][channel] inside a sequence or page */
+    VSA_KV_TOKEN_MAJOR = 1,   /* [token][kv_head][channel], ggml's order */
+    VSA_KV_ORDER_MAX_ENUM = 0x7fffffff
+} vsa_kv_order;
+
+/* Fills a layout without gaps: one block per sequence of max_tokens, or, when page_tokens is not 0,
+ * blocks of page_tokens and ceil(max_tokens / page_tokens) table entries per sequence. Pure. */
+VSA_API void vsa_kv_layout_init(vsa_kv_layout *out_layout, vsa_kv_order order, vsa_dtype k_dtype,
+                                vsa_dtype v_dtype, uint32_t head_dim_k, uint32_t head_dim_v,
+                                uint32_t kv_heads, uint32_t max_tokens, uint32_t page_tokens);
+
+/* Offset of a token's row, exactly as the shaders compute it; `page_table` is read only when
+ * paged. Pure. */
+VSA_API uint64_t vsa_kv_offset(const vsa_kv_layout *layout, const vsa_plane_layout *plane,
+                               const uint32_t *page_table, uint32_t sequence, uint32_t kv_head,
+                               uint32_t token);
+
+/* -------------------------------------------------------------------- policy */
+
+/* What decides which tokens are read. */
+typedef enum vsa_method {
+    VSA_METHOD_DENSE      = 1,  /* every token: the yardstick and the fallback */
+    VSA_METHOD_TOP_K      = 2,  /* sink + window + top-k, no guarantee */
+    VSA_METHOD_TOP_P      = 3,  /* sink + window + the smallest set with mass p, no guarantee */
+    VSA_METHOD_SAMPLE     = 4,  /* sink + window + adaptive uniform sample */
+    VSA_METHOD_VATTENTION = 5,  /* sink + window + top-k + adaptive uniform sample of the rest */
+    VSA_METHOD_GUIDED     = 6,  /* sample in proportion to the scorer's estimate */
+    VSA_METHOD_MAX_ENUM   = 0x7fffffff
+} vsa_method;
+
+/* How keys are scored when tokens are picked. */
+typedef enum vsa_scorer {
+    VSA_SCORER_EXACT = 1,  /* q.k over the whole of K: reads half of what dense reads */
+    VSA_SCORER_PAGE  = 2,  /* per-page channel statistics kept in `state` */
+    VSA_SCORER_SIGN  = 3,  /* 1-bit rotated keys and a scale kept in `state` */
+    VSA_SCORER_INT8  = 4,  /* quantised copy of K in `state`, with a bound on each score */
+    VSA_SCORER_INT4  = 5,
+    VSA_SCORER_MAX_ENUM = 0x7fffffff
+} vsa_scorer;
+
+/* Which inequality the certificate rests on. */
+typedef enum vsa_bound {
+    VSA_BOUND_CLT    = 1,  /* asymptotic: central limit theorem, finite-population corrected */
+    VSA_BOUND_STRICT = 2,  /* holds at every sample size */
+    VSA_BOUND_MAX_ENUM = 0x7fffffff
+} vsa_bound;
+
+typedef enum vsa_target {
+    VSA_TARGET_DENOMINATOR = 1,  /* D, relative error */
+    VSA_TARGET_NUMERATOR   = 2,  /* sum w_i v_i, relative L2 error */
+    VSA_TARGET_OUTPUT      = 3,  /* out, relative L2 error */
+    VSA_TARGET_MAX_ENUM = 0x7fffffff
+} vsa_target;
+
+typedef enum vsa_miss_action {
+    VSA_MISS_DENSE  = 0,  /* recompute failing rows densely in the same step: keeps the promise */
+    VSA_MISS_REPORT = 1,  /* finish, and say so in the certificate */
+    VSA_MISS_ACTION_MAX_ENUM = 0x7fffffff
+} vsa_miss_action;
+
+/*
+ * A count from a fraction is rounded to nearest, integer arithmetic only. With L the row's length: the exact set is the first sink_tokens, the last
+ * window_tokens and, of the C tokens between them, the max(top_k, L * top_k_fraction) with the
+ * highest score, ties by lower index. The residual is the other N tokens. The base sample is
+ * max(base_samples, N * base_fraction), no more than base_max_samples, rounded up to a multiple of
+ * VSA_SAMPLE_GROUPS: the certificate is computed from that many equal random groups.
+ * A row whose sample would reach N / 2 is computed densely: streaming is then cheaper.
+ */
+typedef struct vsa_policy {
+    vsa_method method;          /* 0 = VATTENTION */
+    vsa_scorer scorer;          /* 0 = the best that this version has: EXACT */
+    vsa_bound  bound;           /* 0 = CLT */
+    vsa_target target;          /* 0 = OUTPUT */
+    vsa_miss_action on_miss;
+    uint32_t sink_tokens;
+    uint32_t window_tokens;     /* counted back from the row's own position, itself included */
+    uint32_t top_k;             /* per KV head, shared by its group */
+    float    top_k_fraction;    /* 0 <= f <= 1 */
+    float    top_p;             /* VSA_METHOD_TOP_P only, 0 < p <= 1 */
+    uint32_t base_samples;
+    float    base_fraction;     /* 0 <= f <= 1 */
+    uint32_t base_max_samples;  /* 0 = no maximum */
+    uint32_t max_samples;       /* per row; 0 = no maximum, so that the target can always be met */
+    float    epsilon;           /* relative error target, 0 < epsilon < 1; unused by DENSE */
+    float    delta;             /* probability of missing it, 0 < delta < 1; unused by DENSE */
+} vsa_policy;
+
+#define VSA_SAMPLE_GROUPS 32
+
+/* ---------------------------------------------------------------------- plan */
+
+typedef struct vsa_plan vsa_plan;
+
+typedef struct vsa_plan_create_info {
+    uint32_t      head_dim_k, head_dim_v;   /* REQUIRED: 32 to 256, multiples of 8 */
+    uint32_t      q_heads, kv_heads;        /* REQUIRED: q_heads % kv_heads == 0 */
+    uint32_t      max_sequences;            /* 0 = 1 */
+    uint32_t      max_queries;              /* query tokens per sequence and step; 0 = 1 */
+    uint32_t      max_tokens;               /* REQUIRED: per sequence, up to 2^24 */
+    vsa_dtype     q_dtype, out_dtype;       /* F32, F16 or BF16; 0 = F32 */
+    vsa_dtype     new_dtype;                /* of the rows to append; 0 = F32 */
+    float         softmax_scale;            /* 0 = 1/sqrt(head_dim_k) */
+    float         logit_softcap;            /* s = c * tanh(s / c); 0 = off */
+    uint32_t      max_dispatch_tokens;      /* tokens x query tokens (over all sequences) that one
+                                               dispatch handles, so that a slow GPU stays clear
+                                               of the OS watchdog; 0 = 2^20, at least 2048 */
+    vsa_kv_layout kv;                       /* REQUIRED */
+    VkDeviceSize  kv_range_size;            /* paged caches: the largest K or V range that a layer
+                                               will bind; 0 = max_sequences * max_tokens rows */
+    vsa_policy    policy;
+    const char   *name;                     /* prefix of debug names */
+} vsa_plan_create_info;
+
+/* Compiles or fetches every pipeline: slow (ms to s). Recording never compiles.
+ * Thread-safety: safe; plans of one context may be created concurrently. */
+VSA_API vsa_result vsa_plan_create(vsa_context *context, const vsa_plan_create_info *info,
+                                   vsa_plan **out_plan);
+
+/* No command buffer recorded from the plan may be pending, and its layers must be destroyed. */
+VSA_API void vsa_plan_destroy(vsa_plan *plan);
+
+typedef struct vsa_buffer_requirement {
+    VkDeviceSize       size;        /* 0 = the buffer may be left out */
+    VkDeviceSize       alignment;   /* of the range's offset; a power of two */
+    VkBufferUsageFlags usage;
+} vsa_buffer_requirement;
+
+/* Memory that the caller provides. `state` persists with the KV cache; `scratch` holds nothing
+ * between steps (except between vsa_cmd_decode and vsa_cmd_indices) and may be shared by layers
+ * whose steps run one after the other. Its size covers max_sequences x max_queries x max_tokens. */
+typedef struct vsa_plan_requirements {
+    vsa_buffer_requirement state;
+    vsa_buffer_requirement scratch;
+    vsa_buffer_requirement certificates;  /* vsa_certificate, [sequence][query][q_head] */
+    vsa_buffer_requirement q, out;        /* [sequence][query][q_head][channel] */
+} vsa_plan_requirements;
+
+VSA_API void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out);
+
+/* ----------------------------------------------------------------- layer */
+
+typedef struct vsa_layer vsa_layer;
+
+/* Every range: usage STORAGE_BUFFER, plus INDIRECT_BUFFER for scratch; see vsa_plan_requirements
+ * for sizes and alignment. VK_WHOLE_SIZE is not accepted: the library has to know the size. */
+typedef struct vsa_layer_buffers {
+    VkDescriptorBufferInfo k, v;         /* the cache. A range larger than maxStorageBufferRange
+                                            is bound as up to 8 overlapping segments */
+    VkDescriptorBufferInfo page_table;   /* uint32; when paged. At least max_sequences *
+                                            table_stride entries */
+    VkDescriptorBufferInfo lengths;      /* uint32 tokens per sequence, read on the GPU */
+    VkDescriptorBufferInfo new_k, new_v; /* rows to append, [sequence][token][kv_head][channel];
+                                            only for vsa_cmd_append */
+    VkDescriptorBufferInfo q, out;
+    VkDescriptorBufferInfo state;
+    VkDescriptorBufferInfo scratch;
+    VkDescriptorBufferInfo certificates;
+    VkDescriptorBufferInfo indices;      /* only for vsa_cmd_indices */
+} vsa_layer_buffers;
+
+/* Makes the descriptor sets, once. The buffers must outlive the layer. Thread-safety: safe. */
+VSA_API vsa_result vsa_layer_create(const vsa_plan *plan, const vsa_layer_buffers *buffers,
+                                    vsa_layer **out_layer);
+VSA_API void vsa_layer_destroy(vsa_layer *layer);
+
+/* ----------------------------------------------------------------- recording */
+
+/* For every vsa_cmd_* function:
+ *  - `cmd` is recording, outside a render pass, on a queue family with VK_QUEUE_COMPUTE_BIT.
+ *  - Before: the caller makes its writes to the bound ranges visible to COMPUTE_SHADER /
+ *    SHADER_READ | SHADER_WRITE; DRAW_INDIRECT needs nothing from the caller.
+ *  - Between its own dispatches the library records global memory barriers; two calls one after
+ *    the other need none from the caller.
+ *  - After: results were written in COMPUTE_SHADER / SHADER_WRITE; the caller records the
+ *    closing barrier.
+ *  - Clobbered: compute pipeline, descriptor set 0, push constants.
+ *  - Recorded commands stay valid for re-submission while the buffers live.
+ * Thread-safety: safe for distinct command buffers, also on one layer. */
+typedef struct vsa_step {
+    uint32_t sequence_count;    /* 0 = 1; <= max_sequences */
+    uint32_t query_count;       /* 0 = 1; <= max_queries. Query j of m attends to the first
+                                   length - m + 1 + j tokens of its sequence */
+    uint32_t max_length_tokens; /* REQUIRED: >= every entry of `lengths`; sizes dispatches. A
+                                   longer sequence is flagged INVALID, never cut short */
+    /* Draws are keyed by (seed, stream, sequence, KV head, length, draw number) with integer
+     * arithmetic only: the same inputs give the same indices on every device, and a re-submitted
+     * command buffer draws afresh because the length has grown. */
+    uint64_t seed;
+    uint32_t stream;            /* e.g. the layer's number: decorrelates layers */
+
+    VkQueryPool timestamps;     /* optional: VSA_TIMESTAMP_COUNT queries, reset by the caller */
+    uint32_t    first_query;
+} vsa_step;
+
+/* When each timestamp of vsa_cmd_decode is written: at the end of the named stage. A stage that
+ * the method does not have takes no time. */
+typedef enum vsa_timestamp {
+    VSA_TIMESTAMP_BEGIN = 0,
+    VSA_TIMESTAMP_SCORE,
+    VSA_TIMESTAMP_SELECT,
+    VSA_TIMESTAMP_SAMPLE,    /* base sample drawn */
+    VSA_TIMESTAMP_ATTEND,    /* exact set and base sample read */
+    VSA_TIMESTAMP_COMBINE,   /* budget granted, further samples read, rows finished */
+    VSA_TIMESTAMP_FALLBACK,  /* dense rows */
+    VSA_TIMESTAMP_COUNT
+} vsa_timestamp;
+
+/* Writes the last new_tokens rows of every sequence: the `lengths` buffer already holds the
+ * lengths after the append, and row i goes to position length - new_tokens + i. Values are
+ * rounded to nearest even. Updates `state`. A length below new_tokens or above
+ * max_length_tokens leaves that sequence's cache untouched. */
+VSA_API vsa_result vsa_cmd_append(const vsa_layer *layer, VkCommandBuffer cmd,
+                                  const vsa_step *step, uint32_t new_tokens);
+
+/* For applications that write K and V themselves: updates `state` for the tokens
+ * [first_token, first_token + token_count) of every sequence. */
+VSA_API vsa_result vsa_cmd_index(const vsa_layer *layer, VkCommandBuffer cmd,
+                                 const vsa_step *step, uint32_t first_token,
+                                 uint32_t token_count);
+
+/* One decode step by the plan's method: writes `out` and `certificates`. */
+VSA_API vsa_result vsa_cmd_decode(const vsa_layer *layer, VkCommandBuffer cmd,
+                                  const vsa_step *step);
+
+/* The same in parts, in this order, for applications that interleave their own work. */
+typedef enum vsa_stage {
+    VSA_STAGE_SCORE   = 1,
+    VSA_STAGE_SELECT  = 2,
+    VSA_STAGE_SAMPLE  = 3,
+    VSA_STAGE_ATTEND  = 4,
+    VSA_STAGE_COMBINE = 5,
+    VSA_STAGE_MAX_ENUM = 0x7fffffff
+} vsa_stage;
+
+VSA_API vsa_result vsa_cmd_stage(const vsa_layer *layer, VkCommandBuffer cmd,
+                                 const vsa_step *step, vsa_stage stage);
+
+/* Exact attention with the same inputs, whatever the plan's method. */
+VSA_API vsa_result vsa_cmd_dense(const vsa_layer *layer, VkCommandBuffer cmd,
+                                 const vsa_step *step);
+
+/* After vsa_cmd_decode with the same step: writes the token indices that each row read into
+ * `indices`, int32 [sequence][query][q_head][capacity]: the exact set ascending, then the samples
+ * in draw order, then -1. A row computed densely lists every token. For tests and inspection. */
+VSA_API vsa_result vsa_cmd_indices(const vsa_layer *layer, VkCommandBuffer cmd,
+                                   const vsa_step *step, uint32_t capacity);
+
+/* -------------------------------------------------------------- certificates */
+
+typedef enum vsa_certificate_status {
+    VSA_CERTIFICATE_NONE    = 0,  /* never written: treat as a failure */
+    VSA_CERTIFICATE_EXACT   = 1,  /* the row was computed densely */
+    VSA_CERTIFICATE_MET     = 2,  /* error_bound <= epsilon with probability 1 - delta */
+    VSA_CERTIFICATE_MISSED  = 3,  /* the budget ended before the target was reached */
+    VSA_CERTIFICATE_INVALID = 4,  /* non-finite logits or values, or no token to attend to (or a length above max_length_tokens):
+                                     out is zero */
+    VSA_CERTIFICATE_STATUS_MAX_ENUM = 0x7fffffff
+} vsa_certificate_status;
+
+/* Written on the GPU, one per (sequence, query, q head), tightly packed, 32 bytes. The promise is
+ * per row: a joint claim over H rows needs delta / H. f32 arithmetic adds about 2e-6. */
+typedef struct vsa_certificate {
+    uint32_t status;          /* vsa_certificate_status | vsa_bound << 8 | vsa_target << 16 */
+    float    error_bound;     /* relative, of the target, with probability 1 - delta; 0 if EXACT,
+                                 infinite if nothing can be said */
+    float    delta;           /* 0 if EXACT */
+    float    log_normaliser;  /* log D, estimated */
+    uint32_t length_tokens;
+    uint32_t exact_tokens;    /* the whole length if EXACT */
+    uint32_t sampled_tokens;
+    uint32_t wanted_samples;  /* asked for by the last budget, before max_samples */
+} vsa_certificate;
+
+#define VSA_CERTIFICATE_STATUS(status_word) ((vsa_certificate_status)((status_word) & 0xffu))
+#define VSA_CERTIFICATE_BOUND(status_word)  ((vsa_bound)(((status_word) >> 8) & 0xffu))
+#define VSA_CERTIFICATE_TARGET(status_word) ((vsa_target)(((status_word) >> 16) & 0xffu))
+
+typedef struct vsa_certificate_summary {
+    uint32_t rows, met, exact, missed, invalid, none;
+    float    worst_error_bound;
+    double   density;         /* tokens read / tokens attended to, over all rows */
+} vsa_certificate_summary;
+
+/* Pure. Returns 1 only if every row is EXACT or MET; 0 rows give 0. */
+VSA_API int vsa_certificates_check(const vsa_certificate *rows, size_t row_count,
+                                   vsa_certificate_summary *out_summary);
+
+/* Bytes of K and V that the step behind these rows read, and that dense attention would have
+ * read; `rows` is [sequence][query][q_head]. Counted once per KV head and query: one read of a row serves up to 8 heads of
+ * the group. Pure. */
+VSA_API void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *rows,
+                                  size_t row_count, uint64_t *out_read, uint64_t *out_dense);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VSA_H */

@@ -1,0 +1,167 @@
+/*
+ * vsa_standalone.h - an instance, a device, a queue and memory for vsa, for programs that have no
+ * Vulkan of their own: tools, tests, first steps. Uses only vsa.h and volk.
+ *
+ * The conventions of vsa.h hold. Every function here waits for the GPU before it returns.
+ * Thread-safety: one thread at a time per vsa_standalone and everything made from it.
+ * The Vulkan loader reads its usual environment variables; this code reads none.
+ */
+#ifndef VSA_STANDALONE_H
+#define VSA_STANDALONE_H
+
+#include "vsa.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* -------------------------------------------------------------------- devices */
+
+typedef struct vsa_device_info {
+    uint32_t index;               /* position in the loader's order */
+    char     name[256];
+    char     driver[512];         /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)" */
+    VkPhysicalDeviceType type;
+    uint32_t api_version;
+    vsa_device_report report;
+} vsa_device_info;
+
+/* Fills at most `capacity` entries; *out_count is the number of devices, which may be larger.
+ * A machine with a loader but no driver gives 0 devices and success. */
+VSA_API vsa_result vsa_standalone_list_devices(const vsa_log *log, vsa_device_info *out_devices,
+                                               uint32_t capacity, uint32_t *out_count);
+
+/* "discrete GPU", "integrated GPU", "virtual GPU", "CPU" or "other". */
+VSA_API const char *vsa_device_type_name(VkPhysicalDeviceType type);
+
+typedef struct vsa_standalone vsa_standalone;
+
+typedef struct vsa_standalone_create_info {
+    uint32_t    api_version;      /* REQUIRED: VSA_API_VERSION */
+    /* Which device: all digits = an index, otherwise a part of a name, any case. NULL = the
+     * first discrete GPU that works, else integrated, virtual, CPU. */
+    const char *device;
+    const char *cache_directory;  /* SPIR-V and pipelines are kept here; made if missing. NULL = none */
+    /* 1: with VK_LAYER_KHRONOS_validation and synchronisation validation; a message of severity
+     * warning or error goes to the log as an error and is counted. Fails with
+     * VSA_ERROR_VULKAN if the layer is not installed. */
+    int          validation;
+    vsa_compiler compiler;
+    uint32_t     max_storage_range;   /* as in vsa_context_create_info */
+    const VkAllocationCallbacks *allocator;
+    vsa_log      log;
+} vsa_standalone_create_info;
+
+VSA_API vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
+                                         vsa_standalone **out_standalone);
+VSA_API void vsa_standalone_destroy(vsa_standalone *standalone);
+
+VSA_API const vsa_device_info *vsa_standalone_device(const vsa_standalone *standalone);
+VSA_API vsa_context *vsa_standalone_context(const vsa_standalone *standalone);
+VSA_API uint32_t vsa_standalone_validation_count(const vsa_standalone *standalone);
+
+/* The Vulkan objects behind it, for programs that record work of their own. Owned by
+ * `standalone`. */
+typedef struct vsa_vulkan_handles {
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr;
+    VkInstance       instance;
+    VkPhysicalDevice physical_device;
+    VkDevice         device;
+    VkQueue          queue;
+    uint32_t         queue_family;
+} vsa_vulkan_handles;
+
+VSA_API void vsa_standalone_handles(const vsa_standalone *standalone,
+                                    vsa_vulkan_handles *out_handles);
+
+/* A vsa_cache over files in a directory: one file per key, written beside and renamed into
+ * place. The directory and its parents are made when missing. */
+typedef struct vsa_directory_cache vsa_directory_cache;
+VSA_API vsa_result vsa_directory_cache_create(const char *path, const vsa_log *log,
+                                              vsa_directory_cache **out_cache);
+VSA_API void vsa_directory_cache_destroy(vsa_directory_cache *cache);
+VSA_API vsa_cache vsa_directory_cache_callbacks(vsa_directory_cache *cache);
+
+/* -------------------------------------------------------------------- buffers */
+
+/* A device buffer that the host can fill and read. K and V live in device-local memory and are
+ * staged where the host cannot map it. */
+typedef struct vsa_buffer vsa_buffer;
+VSA_API vsa_result vsa_buffer_create(vsa_standalone *standalone, VkDeviceSize size,
+                                     VkBufferUsageFlags usage, vsa_buffer **out_buffer);
+VSA_API void vsa_buffer_destroy(vsa_buffer *buffer);
+/* The whole buffer, ready for vsa_layer_buffers. */
+VSA_API VkDescriptorBufferInfo vsa_buffer_info(const vsa_buffer *buffer);
+VSA_API vsa_result vsa_buffer_write(vsa_buffer *buffer, VkDeviceSize offset, const void *data,
+                                    size_t size);
+VSA_API vsa_result vsa_buffer_read(vsa_buffer *buffer, VkDeviceSize offset, void *data,
+                                   size_t size);
+VSA_API vsa_result vsa_buffer_fill(vsa_buffer *buffer, uint32_t word);
+
+/* ------------------------------------------------------------------- session */
+
+/* A plan and `layer_count` layers with all their buffers: KV caches filled from host arrays, and
+ * decode steps whose inputs and outputs are host arrays of f32. */
+typedef struct vsa_session vsa_session;
+
+typedef struct vsa_session_create_info {
+    /* REQUIRED. A zero kv.k.token_stride makes the session lay the cache out itself, from
+     * kv.k.dtype, kv.v.dtype (0 = F16) and kv.page_tokens. q_dtype, out_dtype and new_dtype must
+     * be 0 or F32. */
+    const vsa_plan_create_info *plan;
+    vsa_kv_order order;          /* of a cache that the session lays out */
+    uint32_t     layer_count;    /* 0 = 1 */
+    /* Paged caches: physical pages are dealt in an order shuffled by this seed; 0 = in order. */
+    uint32_t     page_shuffle;
+    uint32_t     index_capacity; /* per row, for vsa_session_step_result::indices; 0 = none */
+} vsa_session_create_info;
+
+VSA_API vsa_result vsa_session_create(vsa_standalone *standalone,
+                                      const vsa_session_create_info *info,
+                                      vsa_session **out_session);
+VSA_API void vsa_session_destroy(vsa_session *session);
+VSA_API const vsa_plan *vsa_session_plan(const vsa_session *session);
+/* Bytes of device memory that the session holds. */
+VSA_API uint64_t vsa_session_memory_size(const vsa_session *session);
+
+/* Writes tokens [first_token, first_token + token_count) of one sequence's cache from
+ * k[kv_head * k_head_stride + token * head_dim_k + channel] and v likewise (strides in elements;
+ * token counts from 0 at first_token), rounded to the cache's types, nearest even. */
+VSA_API vsa_result vsa_session_write_kv(vsa_session *session, uint32_t layer, uint32_t sequence,
+                                        uint32_t first_token, uint32_t token_count,
+                                        const float *k, size_t k_head_stride,
+                                        const float *v, size_t v_head_stride);
+
+typedef struct vsa_session_step {
+    uint32_t layer;
+    uint32_t sequence_count;     /* 0 = 1 */
+    uint32_t query_count;        /* 0 = 1 */
+    const uint32_t *lengths;     /* REQUIRED: [sequence_count], after the append */
+    const float *new_k, *new_v;  /* [sequence][new_tokens][kv_head][channel]; NULL = no append */
+    uint32_t new_tokens;
+    const float *q;              /* [sequence][query][q_head][channel]; NULL = only append */
+    uint64_t seed;
+    uint32_t stream;
+    int      dense;              /* 1 = exact attention instead of the plan's method */
+} vsa_session_step;
+
+/* Where results go; every pointer may be NULL. */
+typedef struct vsa_session_step_result {
+    float           *out;           /* [sequence][query][q_head][channel] */
+    vsa_certificate *certificates;  /* [sequence][query][q_head] */
+    int32_t         *indices;       /* [sequence][query][q_head][index_capacity] */
+    double gpu_ms;                  /* set by the call: whole step, from timestamps; 0 if the
+                                       queue has none */
+    double stage_ms[VSA_TIMESTAMP_COUNT];  /* set by the call: [i] ends at timestamp i; [0] is the
+                                              append */
+} vsa_session_step_result;
+
+/* Append, then attend: one submission. */
+VSA_API vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
+                                   vsa_session_step_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VSA_STANDALONE_H */

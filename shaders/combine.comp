@@ -1,0 +1,343 @@
+#version 450
+// Guaranteed-error aggregation: one workgroup per row, after the base sample and after each
+// extension (push.round). For a row that is still open: merges the partials, estimates the output
+// and its error, and finishes the row, hands it to the dense pass, or grants more samples.
+// Formulas and order of decisions: docs/algorithm.md, "Estimate", "Error", "Budget".
+// In: PARTIALS. Out: out, certificates, grants, dispatch arguments. Grid: (1, row).
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "math.glsl"
+#include "output.glsl"
+#include "quantile.glsl"
+
+layout(constant_id = VSA_ID_EPSILON) const float EPSILON = 0.1;
+layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_DENSE_ON_MISS) const uint DENSE_ON_MISS = 1;
+
+layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { float partials[]; };
+
+const uint GROUPS = VSA_RANDOM_GROUPS;
+const uint TILE_CHANNELS = 32;
+#define INFINITE uintBitsToFloat(0x7f800000u)
+
+shared float reduce_shared[WG];
+shared float scale_shared[WG];
+shared float group_scale[GROUPS];
+shared float group_sum[GROUPS];
+shared float out_shared[DV];
+shared float rho_shared[GROUPS * (TILE_CHANNELS + 1)];
+
+// Tree over the workgroup, the same for every invocation and device. WG is a power of two.
+float reduce_sum(float value)
+{
+    uint tid = gl_LocalInvocationID.x;
+    reduce_shared[tid] = value;
+    barrier();
+    for (uint half_size = WG / 2; half_size > 0; half_size >>= 1) {
+        if (tid < half_size) {
+            reduce_shared[tid] += reduce_shared[tid + half_size];
+        }
+        barrier();
+    }
+    float total = reduce_shared[0];
+    barrier();
+    return total;
+}
+
+float reduce_max(float value)
+{
+    uint tid = gl_LocalInvocationID.x;
+    reduce_shared[tid] = value;
+    barrier();
+    for (uint half_size = WG / 2; half_size > 0; half_size >>= 1) {
+        if (tid < half_size) {
+            reduce_shared[tid] = max(reduce_shared[tid], reduce_shared[tid + half_size]);
+        }
+        barrier();
+    }
+    float total = reduce_shared[0];
+    barrier();
+    return total;
+}
+
+struct Sample {
+    uint residual;   // N
+    uint count;      // b
+    uint splits;     // partials of the exact set
+};
+
+struct Estimate {
+    float maximum;       // sums below are relative to e^maximum
+    float denominator;
+    float sampled_sum;   // l
+    float squares;       // sum of w^2 over the samples
+    float heaviest;      // largest sampled weight
+    float out_squared;   // |out|^2
+};
+
+// Also fills group_scale, group_sum and out_shared. All invocations return the same.
+Estimate estimate_row(uint row, Sample s)
+{
+    uint tid = gl_LocalInvocationID.x;
+    float ratio = float(s.residual) / float(s.count);
+    uint sample_word = partial_word(row, EXACT_SPLITS + min(tid, GROUPS - 1));
+    float own_max = tid < GROUPS ? partials[sample_word + VSA_PARTIAL_MAX] : MASKED;
+    float sample_max = reduce_max(own_max);
+    float exact_max = MASKED;
+    for (uint i = tid; i < s.splits; i += WG) {
+        exact_max = max(exact_max, partials[partial_word(row, i) + VSA_PARTIAL_MAX]);
+    }
+    Estimate e;
+    e.maximum = max(sample_max, reduce_max(exact_max));
+
+    float scale = weight(own_max, e.maximum);
+    float sum = tid < GROUPS ? scale * partials[sample_word + VSA_PARTIAL_SUM] : 0.0;
+    float squares = tid < GROUPS ? scale * scale * partials[sample_word + VSA_PARTIAL_SQUARES] : 0.0;
+    if (tid < GROUPS) {
+        group_scale[tid] = scale;
+        group_sum[tid] = sum;
+    }
+    e.sampled_sum = reduce_sum(sum);
+    e.squares = reduce_sum(squares);
+    e.heaviest = weight(sample_max, e.maximum);
+
+    // Exact set, a tile of splits at a time; invocation tid owns channel tid.
+    float exact_sum = 0.0;
+    float numerator = 0.0;
+    for (uint base = 0; base < s.splits; base += WG) {
+        uint count = min(s.splits - base, WG);
+        if (tid < count) {
+            uint word = partial_word(row, base + tid);
+            float split_scale = weight(partials[word + VSA_PARTIAL_MAX], e.maximum);
+            scale_shared[tid] = split_scale;
+            exact_sum += split_scale * partials[word + VSA_PARTIAL_SUM];
+        }
+        barrier();
+        if (tid < DV) {
+            for (uint i = 0; i < count; i++) {
+                numerator += scale_shared[i] *
+                             partials[partial_word(row, base + i) + VSA_PARTIAL_VALUES + tid];
+            }
+        }
+        barrier();
+    }
+    exact_sum = reduce_sum(exact_sum);
+    e.denominator = exact_sum + ratio * e.sampled_sum;
+
+    float value = 0.0;
+    if (tid < DV) {
+        float sampled = 0.0;
+        for (uint i = 0; i < GROUPS; i++) {
+            sampled += group_scale[i] *
+                       partials[partial_word(row, EXACT_SPLITS + i) + VSA_PARTIAL_VALUES + tid];
+        }
+        value = (numerator + ratio * sampled) / e.denominator;
+        out_shared[tid] = value;
+    }
+    e.out_squared = reduce_sum(value * value);
+    return e;
+}
+
+struct Spread {
+    float trace;   // T
+    float rank;    // h
+};
+
+// Spread of the random groups' contributions to the error. All invocations return the same.
+Spread group_spread(uint row, Sample s, Estimate e)
+{
+    uint tid = gl_LocalInvocationID.x;
+    float factor = float(s.residual) / float(s.count) / e.denominator;
+    const uint pairs = GROUPS * GROUPS / WG;
+    const uint share = GROUPS * TILE_CHANNELS / WG;
+    float dots[pairs];
+    for (uint i = 0; i < pairs; i++) {
+        dots[i] = 0.0;
+    }
+    float trace = 0.0;
+    for (uint base = 0; base < DV; base += TILE_CHANNELS) {
+        for (uint i = 0; i < share; i++) {
+            uint item = tid * share + i;
+            uint g = item / TILE_CHANNELS;
+            uint channel = base + item % TILE_CHANNELS;
+            float rho = 0.0;
+            if (channel < DV) {
+                float mean = TARGET == VSA_TARGET_O ? out_shared[channel] : 0.0;
+                float value = partials[partial_word(row, EXACT_SPLITS + g) + VSA_PARTIAL_VALUES +
+                                       channel];
+                rho = factor * (group_scale[g] * value - group_sum[g] * mean);
+            }
+            rho_shared[g * (TILE_CHANNELS + 1) + item % TILE_CHANNELS] = rho;
+        }
+        barrier();
+        if (tid < TILE_CHANNELS) {
+            float mean = 0.0;
+            for (uint g = 0; g < GROUPS; g++) {
+                mean += rho_shared[g * (TILE_CHANNELS + 1) + tid];
+            }
+            mean /= float(GROUPS);
+            for (uint g = 0; g < GROUPS; g++) {
+                rho_shared[g * (TILE_CHANNELS + 1) + tid] -= mean;
+            }
+        }
+        barrier();
+        for (uint i = 0; i < pairs; i++) {
+            uint first = (tid + i * WG) / GROUPS * (TILE_CHANNELS + 1);
+            uint second = (tid + i * WG) % GROUPS * (TILE_CHANNELS + 1);
+            for (uint channel = 0; channel < TILE_CHANNELS; channel++) {
+                dots[i] += rho_shared[first + channel] * rho_shared[second + channel];
+            }
+        }
+        barrier();
+    }
+    float squares = 0.0;
+    for (uint i = 0; i < pairs; i++) {
+        bool diagonal = (tid + i * WG) / GROUPS == (tid + i * WG) % GROUPS;
+        trace += diagonal ? dots[i] : 0.0;
+        squares += diagonal ? 0.0 : dots[i] * dots[i];
+    }
+    Spread spread;
+    spread.trace = reduce_sum(trace) / float(GROUPS - 1);
+    float t2 = reduce_sum(squares) / float(GROUPS * (GROUPS - 1)) -
+               spread.trace * spread.trace / float(GROUPS * GROUPS);
+    spread.rank = t2 > 0.0 ? clamp(0.7 * spread.trace * spread.trace / t2, 1.0, float(DV))
+                           : float(DV);
+    return spread;
+}
+
+void add_ranges(uint set, uint group, uint total, uint nx, uint ny, uint rx)
+{
+    uint first = group * BLOCKS / ny * rx;
+    for (uint i = 0; i < rx; i++) {
+        uint count = min(nx, total - min(i * nx, total));
+        atomicMax(control[((set * VSA_MAX_RANGES) + first + i) * VSA_ARGS_WORDS], count);
+    }
+}
+
+uint members(uint group)
+{
+    uint length = control[group_word(group, VSA_G_LENGTH)];
+    return length - control[group_word(group, VSA_G_RESIDUAL)];
+}
+
+void finish_row(uint row, uint group, uint status, float error, Estimate e, uint samples,
+                uint wanted)
+{
+    uint tid = gl_LocalInvocationID.x;
+    bool invalid = status == VSA_STATUS_INVALID;
+    for (uint pair = tid; pair < DV / 2; pair += WG) {
+        write_out_pair(row, pair, invalid ? 0.0 : out_shared[pair * 2u],
+                       invalid ? 0.0 : out_shared[pair * 2u + 1u]);
+    }
+    if (tid == 0u) {
+        float log_normaliser = invalid ? -INFINITE : e.maximum + log(e.denominator);
+        write_certificate(row, status, error, log_normaliser,
+                          control[group_word(group, VSA_G_LENGTH)], members(group), samples,
+                          wanted);
+        control[row_word(row, VSA_R_STATUS)] = status;
+        control[row_word(row, VSA_R_OLD)] = samples;
+        control[row_word(row, VSA_R_GRANTED)] = samples;
+        control[row_word(row, VSA_R_WANTED)] = wanted;
+    }
+}
+
+const uint DECIDE_DENSE = VSA_STATUS_EXACT;
+const uint DECIDE_EXTEND = 0;
+const uint NEEDS_DENSE = 0xffffffffu;
+
+// Returns the samples the row is to have, 0 when it is finished, NEEDS_DENSE when it goes dense.
+uint decide_row(uint row, uint group, Sample s)
+{
+    Estimate e = estimate_row(row, s);
+    float n = float(s.residual);
+    float b = float(s.count);
+    float quantile;
+    float spread;      // S
+    float size = 1.0;  // size^2
+    if (TARGET == VSA_TARGET_D) {
+        float variance = max(e.squares - e.sampled_sum * (e.sampled_sum / b), 0.0) / (b - 1.0);
+        float factor = n / e.denominator;
+        spread = factor * factor * variance;
+        quantile = student_squared(b - 1.0);
+    } else {
+        Spread groups = group_spread(row, s, e);
+        spread = float(GROUPS) * b * groups.trace;
+        quantile = rank_quantile(groups.rank);
+        size = max(e.out_squared - spread * (1.0 / b - 1.0 / n), 0.0);
+    }
+    float error = size > 0.0 ? sqrt(quantile * spread * (1.0 / b - 1.0 / n) / size) : INFINITE;
+    float plain = size > 0.0 ? quantile * spread / (EPSILON * EPSILON * size) : n * n;
+    float corrected = min(ceil(plain / (1.0 + plain / n)), n);
+    uint wanted = (uint(corrected) + GROUPS - 1u) / GROUPS * GROUPS;
+    uint margin = (wanted / 8u + GROUPS - 1u) / GROUPS * GROUPS;
+    uint next = min(max(wanted + margin, s.count + GROUPS), MAX_SAMPLES);
+    bool last = push.round + 1u == VSA_ROUNDS;
+    bool valid = control[row_word(row, VSA_R_NONFINITE)] == 0u && e.denominator > 0.0 &&
+                 is_finite(e.denominator) && is_finite(e.out_squared);
+
+    uint decision;
+    if (!valid) {
+        decision = VSA_STATUS_INVALID;
+        error = INFINITE;
+    } else if (size <= 0.0 || e.heaviest > 0.5 * EPSILON * e.denominator) {
+        decision = DECIDE_DENSE;
+    } else if (error <= EPSILON) {
+        decision = VSA_STATUS_MET;
+    } else if (next >= s.residual - s.residual / 2u) {
+        decision = DECIDE_DENSE;
+    } else if (last || next <= s.count) {
+        decision = DENSE_ON_MISS != 0u ? DECIDE_DENSE : uint(VSA_STATUS_MISSED);
+    } else {
+        decision = DECIDE_EXTEND;
+    }
+
+    barrier();
+    if (decision == DECIDE_EXTEND || decision == DECIDE_DENSE) {
+        bool dense = decision == DECIDE_DENSE;
+        if (gl_LocalInvocationID.x == 0u) {
+            control[row_word(row, VSA_R_OLD)] = s.count;
+            control[row_word(row, VSA_R_GRANTED)] = dense ? s.count : next;
+            control[row_word(row, VSA_R_WANTED)] = wanted;
+            control[row_word(row, VSA_R_STATUS)] = dense ? uint(VSA_STATUS_EXACT) : 0u;
+            if (dense) {
+                atomicOr(control[group_word(group, VSA_G_DENSE)], 1u);
+            }
+        }
+        return dense ? NEEDS_DENSE : next;
+    }
+    finish_row(row, group, decision, error, e, s.count, wanted);
+    return 0u;
+}
+
+void main()
+{
+    uint row = gl_WorkGroupID.y + push.first_y;
+    uint group = row / GROUP;
+    uint length = control[group_word(group, VSA_G_LENGTH)];
+    bool scanned = control[group_word(group, VSA_G_SCAN)] != 0u;
+    uint next = 0u;
+    if (length == 0u) {
+        if (push.round == 0u) {
+            Estimate nothing = Estimate(0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+            finish_row(row, group, VSA_STATUS_INVALID, INFINITE, nothing, 0u, 0u);
+        }
+    } else if (!scanned) {
+        next = push.round == 0u ? NEEDS_DENSE : 0u;
+    } else if (control[row_word(row, VSA_R_STATUS)] == 0u) {
+        Sample s;
+        s.residual = control[group_word(group, VSA_G_RESIDUAL)];
+        s.count = control[row_word(row, VSA_R_GRANTED)];
+        s.splits = (members(group) + VSA_EXACT_CHUNK - 1u) / VSA_EXACT_CHUNK;
+        next = decide_row(row, group, s);
+    }
+    if (gl_LocalInvocationID.x == 0u && next != 0u) {
+        if (next == NEEDS_DENSE) {
+            uint splits = (length + push.chunk_tokens - 1u) / push.chunk_tokens;
+            add_ranges(VSA_ARGS_DENSE, group, splits, push.dense_nx, push.dense_ny, push.dense_rx);
+        } else {
+            add_ranges(push.round + 1u, group, GROUPS, push.sample_nx, push.sample_ny,
+                       push.sample_rx);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// Specialisation constants, push constants, and the control records that all shaders share.
+#ifndef COMMON_GLSL
+#define COMMON_GLSL
+#define VSA_GLSL
+#include "vsa_shared.h"
+
+layout(local_size_x_id = VSA_ID_WG, local_size_y = 1, local_size_z = 1) in;
+
+layout(constant_id = VSA_ID_WG) const uint WG = 128;
+layout(constant_id = VSA_ID_DK) const uint DK = 64;
+layout(constant_id = VSA_ID_DV) const uint DV = 64;
+layout(constant_id = VSA_ID_Q_HEADS) const uint Q_HEADS = 1;
+layout(constant_id = VSA_ID_KV_HEADS) const uint KV_HEADS = 1;
+layout(constant_id = VSA_ID_HEAD_BLOCK) const uint HEAD_BLOCK = 1;
+layout(constant_id = VSA_ID_Q_TYPE) const uint Q_TYPE = VSA_TYPE_F32;
+layout(constant_id = VSA_ID_OUT_TYPE) const uint OUT_TYPE = VSA_TYPE_F32;
+layout(constant_id = VSA_ID_TOKEN_STRIDE) const uint TOKEN_STRIDE = 0;
+layout(constant_id = VSA_ID_ONLY_DENSE) const uint ONLY_DENSE = 0;
+layout(constant_id = VSA_ID_LIST_STRIDE) const uint LIST_STRIDE = 0;
+layout(constant_id = VSA_ID_SAMPLE_STRIDE) const uint SAMPLE_STRIDE = 0;
+layout(constant_id = VSA_ID_EXACT_SPLITS) const uint EXACT_SPLITS = 0;
+layout(constant_id = VSA_ID_HIST_OFFSET) const uint HIST_OFFSET = 0;
+layout(constant_id = VSA_ID_COUNTS_OFFSET) const uint COUNTS_OFFSET = 0;
+layout(constant_id = VSA_ID_ROWS_OFFSET) const uint ROWS_OFFSET = 0;
+layout(constant_id = VSA_ID_GROUPS_OFFSET) const uint GROUPS_OFFSET = 0;
+layout(constant_id = VSA_ID_TOP_OFFSET) const uint TOP_OFFSET = 0;
+layout(constant_id = VSA_ID_BITS_OFFSET) const uint BITS_OFFSET = 0;
+layout(constant_id = VSA_ID_SAMPLES_OFFSET) const uint SAMPLES_OFFSET = 0;
+layout(constant_id = VSA_ID_DENSE_OFFSET) const uint DENSE_OFFSET = 0;
+layout(constant_id = VSA_ID_DENSE_SPLITS) const uint DENSE_SPLITS = 1;
+
+const uint GROUP = Q_HEADS / KV_HEADS;                           // query heads per KV head
+const uint BLOCKS = (GROUP + HEAD_BLOCK - 1) / HEAD_BLOCK;       // workgroups per group
+const uint PARTIAL_WORDS = VSA_PARTIAL_VALUES + DV;
+const uint ROW_PARTIALS = EXACT_SPLITS + VSA_RANDOM_GROUPS;
+
+layout(push_constant) uniform Push { VSA_PUSH_FIELDS } push;
+
+// A group is one (sequence, query, KV head); its rows follow one another, one per query head.
+uint group_sequence(uint group) { return group / (push.query_count * KV_HEADS); }
+uint group_query(uint group) { return (group / KV_HEADS) % push.query_count; }
+uint group_kv_head(uint group) { return group % KV_HEADS; }
+
+uint group_word(uint group, uint field) { return GROUPS_OFFSET + group * VSA_G_WORDS + field; }
+uint row_word(uint row, uint field) { return ROWS_OFFSET + row * VSA_R_WORDS + field; }
+uint partial_word(uint row, uint slot) { return (row * ROW_PARTIALS + slot) * PARTIAL_WORDS; }
+uint dense_word(uint row, uint split)
+{
+    return DENSE_OFFSET + (row * DENSE_SPLITS + split) * PARTIAL_WORDS;
+}
+
+// 64-bit product rounded to nearest: docs/algorithm.md, "Counts from fractions".
+uint fraction_of(uint n, uint fraction)
+{
+    uint high, low;
+    umulExtended(n, fraction, high, low);
+    return high + (low >> 31);
+}
+#endif

@@ -1,0 +1,80 @@
+#version 450
+// Top-k, last step: writes the ids in ascending order and the membership bits of the exact set
+// (sink, window and top-k). Ties at the threshold go to the lower index.
+// In: rank keys, threshold, counts. Out: top-k ids, membership bits. Grid: (VSA_SELECT_CHUNK tokens, group).
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "compact.glsl"
+#include "radix.glsl"
+
+DEFINE_FLAGS(above)
+DEFINE_FLAGS(equal)
+
+shared uint before_above;
+shared uint before_equal;
+shared uint member_words[VSA_SELECT_CHUNK / 32];
+
+void main()
+{
+    uint tid = gl_LocalInvocationID.x;
+    uint group = gl_WorkGroupID.y + push.first_y;
+    uint chunk = gl_WorkGroupID.x + push.first_x;
+    uint first = chunk * VSA_SELECT_CHUNK;
+    uint end = min(control[group_word(group, VSA_G_SCAN)], first + VSA_SELECT_CHUNK);
+    if (first >= end) {
+        return;
+    }
+    Threshold threshold = threshold_read(group, 3u);
+    if (tid == 0u) {
+        before_above = 0u;
+        before_equal = 0u;
+    }
+    for (uint i = tid; i < VSA_SELECT_CHUNK / 32; i += WG) {
+        member_words[i] = 0u;
+    }
+    barrier();
+    uint counts = COUNTS_OFFSET + group * (TOKEN_STRIDE / VSA_SELECT_CHUNK) * 2u;
+    for (uint i = tid; i < chunk; i += WG) {
+        atomicAdd(before_above, control[counts + i * 2u]);
+        atomicAdd(before_equal, control[counts + i * 2u + 1u]);
+    }
+    uint sink_end = control[group_word(group, VSA_G_SINK_END)];
+    uint window = control[group_word(group, VSA_G_WINDOW)];
+    for (uint base = first; base < end; base += WG) {
+        above_clear();
+        equal_clear();
+        barrier();
+        uint token = base + tid;
+        uint key = token < end ? rank_key(group, token) : 0u;
+        bool is_above = key > threshold.prefix;
+        bool is_equal = key == threshold.prefix && key != 0u;
+        if (is_above) {
+            above_set();
+        }
+        if (is_equal) {
+            equal_set();
+        }
+        barrier();
+        uint above_rank = before_above + above_before();
+        uint equal_rank = before_equal + equal_before();
+        bool taken = is_above || (is_equal && equal_rank < threshold.wanted);
+        if (taken) {
+            lists[TOP_OFFSET + group * LIST_STRIDE + above_rank +
+                  min(equal_rank, threshold.wanted)] = token;
+        }
+        if (token < end && (taken || token < sink_end || token >= window)) {
+            atomicOr(member_words[(token - first) / 32u], 1u << (token & 31u));
+        }
+        uint above_sum = above_total();
+        uint equal_sum = equal_total();
+        barrier();
+        if (tid == 0u) {
+            before_above += above_sum;
+            before_equal += equal_sum;
+        }
+        barrier();
+    }
+    for (uint i = tid; i < VSA_SELECT_CHUNK / 32; i += WG) {
+        lists[BITS_OFFSET + group * (TOKEN_STRIDE / 32) + first / 32u + i] = member_words[i];
+    }
+}

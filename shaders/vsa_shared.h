@@ -1,0 +1,191 @@
+/* Every byte and number that C and GLSL agree on. Included by both. */
+#ifndef VSA_SHARED_H
+#define VSA_SHARED_H
+
+/* ---- descriptor set 0 ---- */
+#define VSA_BIND_K            0   /* VSA_SEGMENTS descriptors */
+#define VSA_BIND_V            1
+#define VSA_BIND_PAGE_TABLE   2
+#define VSA_BIND_LENGTHS      3
+#define VSA_BIND_Q            4
+#define VSA_BIND_OUT          5
+#define VSA_BIND_CERTIFICATES 6
+#define VSA_BIND_CONTROL      7   /* scratch: group and row records, histograms, dispatch arguments */
+#define VSA_BIND_LISTS        8   /* scratch: rank keys, top-k ids, membership bits, samples */
+#define VSA_BIND_SCORES       9   /* scratch: f32 logits [row][token] */
+#define VSA_BIND_PARTIALS     10  /* scratch: softmax partials */
+#define VSA_BIND_NEW_K        11
+#define VSA_BIND_NEW_V        12
+#define VSA_BIND_INDICES      13
+#define VSA_BIND_COUNT        14
+
+#define VSA_MAX_SEGMENTS      8
+
+/* ---- types, as in vsa_dtype ---- */
+#define VSA_TYPE_F32  1
+#define VSA_TYPE_F16  2
+#define VSA_TYPE_BF16 3
+
+/* ---- policy values that shaders test, as in vsa.h ---- */
+#define VSA_TARGET_D      1
+#define VSA_TARGET_N      2
+#define VSA_TARGET_O      3
+#define VSA_STATUS_EXACT   1
+#define VSA_STATUS_MET     2
+#define VSA_STATUS_MISSED  3
+#define VSA_STATUS_INVALID 4
+#define VSA_BOUND_IS_CLT   1
+
+/* ---- specialisation constants: constant_id ---- */
+#define VSA_ID_WG              0
+#define VSA_ID_DK              1
+#define VSA_ID_DV              2
+#define VSA_ID_Q_HEADS         3
+#define VSA_ID_KV_HEADS        4
+#define VSA_ID_HEAD_BLOCK      5   /* query heads that one workgroup serves */
+#define VSA_ID_K_TYPE          6
+#define VSA_ID_V_TYPE          7
+#define VSA_ID_Q_TYPE          8
+#define VSA_ID_OUT_TYPE        9
+#define VSA_ID_NEW_TYPE        10
+#define VSA_ID_SCALE           11
+#define VSA_ID_SOFTCAP         12
+#define VSA_ID_PAGED           13
+#define VSA_ID_PAGE_SHIFT      14
+#define VSA_ID_TABLE_STRIDE    15
+#define VSA_ID_K_TOKEN_WORDS   16
+#define VSA_ID_K_HEAD_WORDS    17
+#define VSA_ID_K_BLOCK_WORDS   18
+#define VSA_ID_V_TOKEN_WORDS   19
+#define VSA_ID_V_HEAD_WORDS    20
+#define VSA_ID_V_BLOCK_WORDS   21
+#define VSA_ID_SEGMENT_WORDS   22  /* distance between the starts of two segments */
+#define VSA_ID_TOKEN_STRIDE    23  /* per-token scratch arrays: max_tokens, rounded up */
+#define VSA_ID_LANES           24  /* invocations that share one K row; a power of two */
+#define VSA_ID_ITEMS           25  /* attend: which tokens, VSA_ITEMS_... */
+#define VSA_ID_STORED_SCORES   26  /* attend: read logits from SCORES instead of K */
+#define VSA_ID_SINK            27
+#define VSA_ID_WINDOW          28
+#define VSA_ID_TOP_K           29
+#define VSA_ID_TOP_K_FRACTION  30  /* of 2^32 */
+#define VSA_ID_BASE            31
+#define VSA_ID_BASE_FRACTION   32
+#define VSA_ID_BASE_MAX        33  /* 0xffffffff = none */
+#define VSA_ID_MAX_SAMPLES     34  /* 0xffffffff = none; else a multiple of 32 */
+#define VSA_ID_EPSILON         35
+#define VSA_ID_DELTA           36
+#define VSA_ID_Z_ONE_SIDED     37  /* normal quantile of 1 - delta */
+#define VSA_ID_Z_TWO_SIDED     38  /* normal quantile of 1 - delta / 2 */
+#define VSA_ID_T31_SQUARED     39  /* squared Student quantile of 1 - delta / 2, 31 degrees */
+#define VSA_ID_TARGET          40
+#define VSA_ID_DENSE_ON_MISS   41
+#define VSA_ID_ONLY_DENSE      42  /* the step is dense by method */
+#define VSA_ID_LIST_STRIDE     43  /* top-k ids per group */
+#define VSA_ID_SAMPLE_STRIDE   44  /* samples per group */
+#define VSA_ID_EXACT_SPLITS    45  /* exact-set partials per row */
+#define VSA_ID_HIST_OFFSET     46  /* words into CONTROL */
+#define VSA_ID_COUNTS_OFFSET   47
+#define VSA_ID_ROWS_OFFSET     48
+#define VSA_ID_GROUPS_OFFSET   49
+#define VSA_ID_TOP_OFFSET      50  /* words into LISTS; the rank keys start at 0 */
+#define VSA_ID_BITS_OFFSET     51
+#define VSA_ID_SAMPLES_OFFSET  52
+#define VSA_ID_DENSE_OFFSET    53  /* words into PARTIALS */
+#define VSA_ID_DENSE_SPLITS    54  /* dense partials per row */
+#define VSA_ID_COUNT           55
+
+/* ---- attend: where the tokens of a workgroup come from ---- */
+#define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
+#define VSA_ITEMS_EXACT   1   /* split x: VSA_EXACT_CHUNK members of the exact set */
+#define VSA_ITEMS_SAMPLES 2   /* split x: random group x */
+
+/* ---- fixed sizes ---- */
+#define VSA_RANDOM_GROUPS  32
+#define VSA_EXACT_CHUNK    128
+#define VSA_SCORE_CHUNK    1024  /* tokens per workgroup of score */
+#define VSA_SELECT_CHUNK   2048  /* tokens per workgroup of the select stages; a multiple of 32 */
+#define VSA_ROUNDS         4     /* estimates: the base sample and 3 extensions */
+#define VSA_MAX_HEAD_BLOCK 8
+#define VSA_MAX_DENSE_SPLITS 256 /* dense partials per row, at most */
+#define VSA_DENSE_CHUNK    256   /* tokens per dense split, at least */
+#define VSA_MAX_RANGES     256   /* dispatches that one stage may be split into */
+
+/* Radix select: three digits of 11, 11 and 10 bits. */
+#define VSA_RADIX_BINS  2048
+#define VSA_HIST_WORDS  (3 * VSA_RADIX_BINS)
+
+/* A softmax partial: maximum, sum, sum of squares, unused, then head_dim_v weighted sums. */
+#define VSA_PARTIAL_MAX     0
+#define VSA_PARTIAL_SUM     1
+#define VSA_PARTIAL_SQUARES 2
+#define VSA_PARTIAL_VALUES  4
+
+/* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
+/* [0, VSA_MAX_RANGES): the dense fallback. Then VSA_MAX_RANGES for each of the 3 extensions. */
+#define VSA_ARGS_WORDS      4
+#define VSA_ARGS_SETS       4
+#define VSA_ARGS_DENSE      0
+#define VSA_ARGS_TOTAL      (VSA_ARGS_SETS * VSA_MAX_RANGES * VSA_ARGS_WORDS)
+
+/* ---- CONTROL: group record ---- */
+#define VSA_G_LENGTH     0   /* L; 0 when the group has nothing to attend to */
+#define VSA_G_SCAN       1   /* tokens to score: L, or 0 when the group is dense */
+#define VSA_G_SINK_END   2
+#define VSA_G_WINDOW     3   /* first token of the window */
+#define VSA_G_TOP_K      4
+#define VSA_G_RESIDUAL   5   /* N */
+#define VSA_G_BASE       6
+#define VSA_G_DENSE      7   /* 1: some row of the group is computed densely */
+#define VSA_G_DRAWN      8
+#define VSA_G_COUNTER    9
+#define VSA_G_KEY0       10
+#define VSA_G_KEY1       11
+#define VSA_G_PREFIX     12  /* radix select: 2 words for each finished digit: bits, still wanted */
+#define VSA_G_WORDS      20
+
+/* ---- CONTROL: row record ---- */
+#define VSA_R_MAX        0   /* order-preserving key of the largest logit */
+#define VSA_R_NONFINITE  1
+#define VSA_R_OLD        2   /* samples already summed */
+#define VSA_R_GRANTED    3   /* samples to be summed */
+#define VSA_R_STATUS     4   /* 0 = open, VSA_STATUS_EXACT = waits for the dense pass */
+#define VSA_R_WANTED     5
+#define VSA_R_WORDS      8
+
+/* ---- push constants ---- */
+#ifdef VSA_GLSL
+#  define VSA_WORD uint
+#else
+#  include <stdint.h>
+#  define VSA_WORD uint32_t
+#endif
+
+#define VSA_PUSH_FIELDS                                                                    \
+    VSA_WORD sequence_count;                                                               \
+    VSA_WORD query_count;                                                                  \
+    VSA_WORD max_length;                                                                   \
+    VSA_WORD new_tokens;                                                                   \
+    VSA_WORD seed_low;                                                                     \
+    VSA_WORD seed_high;                                                                    \
+    VSA_WORD stream;                                                                       \
+    VSA_WORD round;        /* estimate 0 to 3, or digit of the radix select */             \
+    VSA_WORD first_x;      /* added to the workgroup index of this dispatch */             \
+    VSA_WORD first_y;                                                                      \
+    VSA_WORD chunk_tokens; /* tokens per dense split */                                    \
+    VSA_WORD capacity;     /* indices per row */                                           \
+    VSA_WORD dense_nx;     /* workgroups per range of the indirect dense pass */           \
+    VSA_WORD dense_ny;                                                                     \
+    VSA_WORD dense_rx;     /* ranges along x, and in total */                              \
+    VSA_WORD dense_ranges;                                                                 \
+    VSA_WORD sample_nx;    /* the same for the extensions */                               \
+    VSA_WORD sample_ny;                                                                    \
+    VSA_WORD sample_rx;                                                                    \
+    VSA_WORD sample_ranges;
+
+#ifndef VSA_GLSL
+typedef struct vsai_push {
+    VSA_PUSH_FIELDS
+} vsai_push;
+#endif
+
+#endif

@@ -1,0 +1,82 @@
+#include "policy.h"
+
+#include <math.h>
+
+uint32_t vsai_fraction_bits(float fraction)
+{
+    const double scaled = floor((double)fraction * 4294967296.0 + 0.5);
+    return scaled >= 4294967295.0 ? UINT32_MAX : (uint32_t)scaled;
+}
+
+uint32_t vsai_fraction_of(uint32_t count, uint32_t fraction_bits)
+{
+    return (uint32_t)(((uint64_t)count * fraction_bits + 0x80000000u) >> 32);
+}
+
+/* NaN fails every comparison, so the conditions are written to accept. */
+static int in_open(float value, float low, float high)
+{
+    return value > low && value < high;
+}
+
+static int is_fraction(float value)
+{
+    return value >= 0.0f && value <= 1.0f;
+}
+
+static vsa_result check_sampling(const vsa_policy *policy, const vsa_log *log)
+{
+    if (!in_open(policy->epsilon, 0.0f, 1.0f)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "epsilon is %g, must be in (0, 1)",
+                         (double)policy->epsilon);
+    }
+    if (!in_open(policy->delta, 0.0f, 1.0f)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "delta is %g, must be in (0, 1)",
+                         (double)policy->delta);
+    }
+    if (!is_fraction(policy->top_k_fraction) || !is_fraction(policy->base_fraction)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "top_k_fraction is %g and base_fraction %g, both must be in [0, 1]",
+                         (double)policy->top_k_fraction, (double)policy->base_fraction);
+    }
+    if (policy->max_samples != 0 && policy->max_samples < VSA_SAMPLE_GROUPS) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "max_samples is %u, must be 0 or >= %u",
+                         policy->max_samples, VSA_SAMPLE_GROUPS);
+    }
+    return VSA_SUCCESS;
+}
+
+vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
+{
+    policy->method = policy->method == 0 ? VSA_METHOD_VATTENTION : policy->method;
+    policy->scorer = policy->scorer == 0 ? VSA_SCORER_EXACT : policy->scorer;
+    policy->bound = policy->bound == 0 ? VSA_BOUND_CLT : policy->bound;
+    policy->target = policy->target == 0 ? VSA_TARGET_OUTPUT : policy->target;
+
+    if (policy->method != VSA_METHOD_DENSE && policy->method != VSA_METHOD_VATTENTION) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "method %d is not supported: this version has dense and vattention",
+                         (int)policy->method);
+    }
+    if (policy->target < VSA_TARGET_DENOMINATOR || policy->target > VSA_TARGET_OUTPUT) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "target is %d, must be 1 to 3",
+                         (int)policy->target);
+    }
+    if (policy->on_miss != VSA_MISS_DENSE && policy->on_miss != VSA_MISS_REPORT) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "on_miss is %d, must be 0 or 1",
+                         (int)policy->on_miss);
+    }
+    if (policy->method == VSA_METHOD_DENSE) {
+        return VSA_SUCCESS;
+    }
+    if (policy->scorer != VSA_SCORER_EXACT) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "scorer %d is not supported: this version has exact",
+                         (int)policy->scorer);
+    }
+    if (policy->bound != VSA_BOUND_CLT) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "bound %d is not supported: this version has clt", (int)policy->bound);
+    }
+    return check_sampling(policy, log);
+}

@@ -1,0 +1,14 @@
+/* Defaults and checks of a policy. Pure. */
+#ifndef VSAI_POLICY_H
+#define VSAI_POLICY_H
+
+#include "log.h"
+
+/* Fills the zero enumerations of `policy` in place and checks every field. */
+vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log);
+
+/* docs/algorithm.md, "Counts from fractions". */
+uint32_t vsai_fraction_bits(float fraction);
+uint32_t vsai_fraction_of(uint32_t count, uint32_t fraction_bits);
+
+#endif

@@ -1,0 +1,467 @@
+#include "shape.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "bound.h"
+#include "policy.h"
+#include "ranges.h"
+
+#define MAX_PLANE_SIZE (UINT64_C(1) << 34)   /* 2^32 words: shaders address words */
+#define MAX_TOKENS     (1u << 24)
+#define MIN_DISPATCH   VSA_SELECT_CHUNK
+#define SAMPLE_BLOCK   256u                  /* draws are kept in blocks of the sample workgroup */
+#define SEGMENT_ALIGN  256u                  /* the largest legal minStorageBufferOffsetAlignment */
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+uint32_t vsai_dense_chunk(uint32_t max_length_tokens)
+{
+    const uint64_t even = ((uint64_t)max_length_tokens + VSA_MAX_DENSE_SPLITS - 1) /
+                          VSA_MAX_DENSE_SPLITS;
+    return (uint32_t)max64(round_up(even, 64), VSA_DENSE_CHUNK);
+}
+
+static int is_plain_dtype(vsa_dtype dtype)
+{
+    return dtype == VSA_DTYPE_F32 || dtype == VSA_DTYPE_F16 || dtype == VSA_DTYPE_BF16;
+}
+
+/* ------------------------------------------------------------------ checks */
+
+static vsa_result check_counts(const vsa_plan_create_info *info, const vsa_log *log)
+{
+    const uint32_t dims[2] = {info->head_dim_k, info->head_dim_v};
+
+    for (int i = 0; i < 2; i++) {
+        if (dims[i] < 32 || dims[i] > 256 || dims[i] % 8 != 0) {
+            return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                             "head_dim_%c is %u, must be 32 to 256 and a multiple of 8",
+                             i == 0 ? 'k' : 'v', dims[i]);
+        }
+    }
+    if (info->q_heads == 0 || info->kv_heads == 0 || info->q_heads % info->kv_heads != 0) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "q_heads is %u and kv_heads %u: q_heads must be a positive multiple of "
+                         "kv_heads", info->q_heads, info->kv_heads);
+    }
+    if (info->kv_heads > 65535 || info->q_heads > 65535) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "q_heads is %u and kv_heads %u, the limit is 65535", info->q_heads,
+                         info->kv_heads);
+    }
+    if (info->max_tokens == 0 || info->max_tokens > MAX_TOKENS) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "max_tokens is %u, must be 1 to %u",
+                         info->max_tokens, MAX_TOKENS);
+    }
+    if ((uint64_t)info->max_sequences * info->max_queries * info->q_heads > (1u << 24)) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "max_sequences %u x max_queries %u x q_heads %u exceeds 2^24 rows",
+                         info->max_sequences, info->max_queries, info->q_heads);
+    }
+    if (!isfinite(info->softmax_scale) || info->softmax_scale < 0.0f) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "softmax_scale is %g, must be finite and >= 0",
+                         (double)info->softmax_scale);
+    }
+    if (!isfinite(info->logit_softcap) || info->logit_softcap < 0.0f) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "logit_softcap is %g, must be finite and >= 0",
+                         (double)info->logit_softcap);
+    }
+    if (info->max_dispatch_tokens < MIN_DISPATCH ||
+        info->max_dispatch_tokens < vsai_dense_chunk(info->max_tokens)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "max_dispatch_tokens is %u, must be 0 or at least %u for max_tokens %u",
+                         info->max_dispatch_tokens,
+                         (uint32_t)max64(MIN_DISPATCH, vsai_dense_chunk(info->max_tokens)),
+                         info->max_tokens);
+    }
+    return VSA_SUCCESS;
+}
+
+static vsa_result check_plane(const vsa_plan_create_info *info, const vsa_plane_layout *plane,
+                              char name, uint32_t head_dim, const vsa_log *log)
+{
+    const uint32_t row_size = vsa_dtype_row_size(plane->dtype, head_dim);
+
+    if (!is_plain_dtype(plane->dtype)) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "%c dtype %d is not supported: this version has f32, f16 and bf16", name,
+                         (int)plane->dtype);
+    }
+    if (plane->token_stride % 4 != 0 || plane->head_stride % 4 != 0 ||
+        plane->block_stride % 4 != 0) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "%c strides are %u, %u and %llu bytes, must be multiples of 4", name,
+                         plane->token_stride, plane->head_stride,
+                         (unsigned long long)plane->block_stride);
+    }
+    if (plane->token_stride < row_size || (info->kv_heads > 1 && plane->head_stride < row_size)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "%c token_stride is %u and head_stride %u, a row takes %u bytes", name,
+                         plane->token_stride, plane->head_stride, row_size);
+    }
+    if (plane->block_stride < row_size &&
+        (info->max_sequences > 1 || info->kv.page_tokens != 0)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "%c block_stride is %llu, a row takes %u bytes", name,
+                         (unsigned long long)plane->block_stride, row_size);
+    }
+    if (plane->block_stride > MAX_PLANE_SIZE) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG, "%c block_stride is %llu, limit 2^34",
+                         name, (unsigned long long)plane->block_stride);
+    }
+    return VSA_SUCCESS;
+}
+
+static vsa_result check_layout(const vsa_plan_create_info *info, const vsa_log *log)
+{
+    const vsa_kv_layout *kv = &info->kv;
+    vsa_result result;
+
+    if ((kv->page_tokens & (kv->page_tokens - 1)) != 0) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "page_tokens is %u, must be 0 or a power of two", kv->page_tokens);
+    }
+    if (kv->page_tokens != 0 &&
+        (uint64_t)kv->table_stride * kv->page_tokens < info->max_tokens) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "table_stride %u x page_tokens %u covers less than max_tokens %u",
+                         kv->table_stride, kv->page_tokens, info->max_tokens);
+    }
+    result = check_plane(info, &kv->k, 'K', info->head_dim_k, log);
+    if (result == VSA_SUCCESS) {
+        result = check_plane(info, &kv->v, 'V', info->head_dim_v, log);
+    }
+    if (result == VSA_SUCCESS &&
+        !(is_plain_dtype(info->q_dtype) && is_plain_dtype(info->out_dtype) &&
+          is_plain_dtype(info->new_dtype))) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "q, out and new dtypes are %d, %d and %d, must be f32, f16 or bf16",
+                         (int)info->q_dtype, (int)info->out_dtype, (int)info->new_dtype);
+    }
+    return result;
+}
+
+/* ---------------------------------------------------------- derived values */
+
+static void fill_defaults(vsa_plan_create_info *info)
+{
+    info->name = NULL;
+    info->max_sequences = info->max_sequences == 0 ? 1 : info->max_sequences;
+    info->max_queries = info->max_queries == 0 ? 1 : info->max_queries;
+    info->q_dtype = info->q_dtype == 0 ? VSA_DTYPE_F32 : info->q_dtype;
+    info->out_dtype = info->out_dtype == 0 ? VSA_DTYPE_F32 : info->out_dtype;
+    info->new_dtype = info->new_dtype == 0 ? VSA_DTYPE_F32 : info->new_dtype;
+    info->max_dispatch_tokens =
+        info->max_dispatch_tokens == 0 ? 1u << 20 : info->max_dispatch_tokens;
+    if (info->softmax_scale == 0.0f && info->head_dim_k != 0) {
+        info->softmax_scale = (float)(1.0 / sqrt((double)info->head_dim_k));
+    }
+}
+
+uint64_t vsai_shape_plane_size(const vsai_shape *shape, const vsa_plane_layout *plane,
+                               uint32_t head_dim)
+{
+    const vsa_plan_create_info *info = &shape->info;
+
+    if (info->kv.page_tokens != 0) {
+        return 0;
+    }
+    return (uint64_t)(info->max_sequences - 1) * plane->block_stride +
+           (uint64_t)(info->kv_heads - 1) * plane->head_stride +
+           (uint64_t)(info->max_tokens - 1) * plane->token_stride +
+           vsa_dtype_row_size(plane->dtype, head_dim);
+}
+
+static uint64_t planned_plane_size(const vsai_shape *shape, const vsa_plane_layout *plane,
+                                   uint32_t head_dim)
+{
+    const vsa_plan_create_info *info = &shape->info;
+
+    if (info->kv.page_tokens == 0) {
+        return vsai_shape_plane_size(shape, plane, head_dim);
+    }
+    return info->kv_range_size != 0
+               ? info->kv_range_size
+               : (uint64_t)info->max_sequences * info->kv.table_stride * plane->block_stride;
+}
+
+static vsa_result choose_segments(vsai_shape *shape, const vsai_limits *limits,
+                                  const vsa_log *log)
+{
+    const vsa_plan_create_info *info = &shape->info;
+    const uint64_t size = max64(planned_plane_size(shape, &info->kv.k, info->head_dim_k),
+                                planned_plane_size(shape, &info->kv.v, info->head_dim_v));
+    const uint32_t row_size = (uint32_t)max64(vsa_dtype_row_size(info->kv.k.dtype, info->head_dim_k),
+                                              vsa_dtype_row_size(info->kv.v.dtype, info->head_dim_v));
+    uint64_t reach;
+
+    shape->segments = 1;
+    shape->segment_stride = 0;
+    if (size <= limits->max_storage_range) {
+        return VSA_SUCCESS;
+    }
+    if (limits->max_descriptors < VSA_BIND_COUNT - 2 + 2 * VSA_MAX_SEGMENTS) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "K or V spans %llu bytes, device limit maxStorageBufferRange is %u, and "
+                         "segments need %u storage buffers per stage of which it has %u",
+                         (unsigned long long)size, limits->max_storage_range,
+                         VSA_BIND_COUNT - 2 + 2 * VSA_MAX_SEGMENTS, limits->max_descriptors);
+    }
+    shape->segments = VSA_MAX_SEGMENTS;
+    shape->segment_stride = (limits->max_storage_range - row_size) / SEGMENT_ALIGN * SEGMENT_ALIGN;
+    reach = min64((uint64_t)(VSA_MAX_SEGMENTS - 1) * shape->segment_stride +
+                      limits->max_storage_range, MAX_PLANE_SIZE);
+    if (size > reach) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "K or V spans %llu bytes, %u segments of maxStorageBufferRange %u reach "
+                         "%llu", (unsigned long long)size, VSA_MAX_SEGMENTS,
+                         limits->max_storage_range, (unsigned long long)reach);
+    }
+    return VSA_SUCCESS;
+}
+
+static void size_lists(vsai_shape *shape)
+{
+    const vsa_plan_create_info *info = &shape->info;
+    const vsa_policy *policy = &info->policy;
+    uint64_t exact;
+    uint64_t samples;
+
+    if (policy->method == VSA_METHOD_DENSE) {
+        return;
+    }
+    shape->token_stride = (uint32_t)round_up(info->max_tokens, VSA_SELECT_CHUNK);
+    shape->top_k_max = (uint32_t)min64(
+        info->max_tokens,
+        max64(policy->top_k, vsai_fraction_of(info->max_tokens,
+                                              vsai_fraction_bits(policy->top_k_fraction))));
+    exact = min64(info->max_tokens,
+                  (uint64_t)policy->sink_tokens + policy->window_tokens + shape->top_k_max);
+    shape->exact_splits = (uint32_t)((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK);
+    /* A row that would sample half of its residual is dense. */
+    samples = round_up(info->max_tokens / 2 + 1, VSA_SAMPLE_GROUPS);
+    if (policy->max_samples != 0) {
+        samples = min64(samples, policy->max_samples);
+    }
+    shape->sample_stride = (uint32_t)(samples + SAMPLE_BLOCK);
+}
+
+/* Word offsets inside the regions, and the regions inside the scratch buffer. */
+static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, const vsa_log *log)
+{
+    static const char *const names[VSAI_REGION_COUNT] = {"control", "lists", "scores",
+                                                         "partials"};
+    const uint64_t groups = shape->groups;
+    const uint64_t rows = shape->rows;
+    const uint64_t partial = VSA_PARTIAL_VALUES + shape->info.head_dim_v;
+    const uint64_t chunks = shape->token_stride / VSA_SELECT_CHUNK;
+    const int dense = shape->info.policy.method == VSA_METHOD_DENSE;
+    uint32_t *c = shape->constants;
+    uint64_t words[VSAI_REGION_COUNT];
+    uint64_t at = VSA_ARGS_TOTAL;
+    uint64_t offset = 0;
+
+    /* 32-bit offsets are safe: a region that overflows them is refused below. */
+    c[VSA_ID_GROUPS_OFFSET] = (uint32_t)at;
+    at += groups * VSA_G_WORDS;
+    c[VSA_ID_ROWS_OFFSET] = (uint32_t)at;
+    at += rows * VSA_R_WORDS;
+    c[VSA_ID_HIST_OFFSET] = (uint32_t)at;
+    at += dense ? 0 : groups * VSA_HIST_WORDS;
+    c[VSA_ID_COUNTS_OFFSET] = (uint32_t)at;
+    words[VSAI_REGION_CONTROL] = at + groups * chunks * 2;
+
+    at = groups * shape->token_stride;
+    c[VSA_ID_TOP_OFFSET] = (uint32_t)at;
+    at += groups * shape->top_k_max;
+    c[VSA_ID_BITS_OFFSET] = (uint32_t)at;
+    at += groups * (shape->token_stride / 32);
+    c[VSA_ID_SAMPLES_OFFSET] = (uint32_t)at;
+    words[VSAI_REGION_LISTS] = at + groups * shape->sample_stride;
+
+    words[VSAI_REGION_SCORES] = rows * shape->token_stride;
+
+    at = dense ? 0 : rows * (shape->exact_splits + VSA_RANDOM_GROUPS) * partial;
+    c[VSA_ID_DENSE_OFFSET] = (uint32_t)at;
+    words[VSAI_REGION_PARTIALS] = at + rows * shape->dense_splits * partial;
+
+    for (int i = 0; i < VSAI_REGION_COUNT; i++) {
+        shape->region_size[i] = max64(words[i] * 4, 16);
+        if (shape->region_size[i] > limits->max_storage_range) {
+            return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                             "scratch for %s takes %llu bytes, device limit maxStorageBufferRange "
+                             "is %u: lower max_sequences, max_queries or max_tokens", names[i],
+                             (unsigned long long)shape->region_size[i],
+                             limits->max_storage_range);
+        }
+        shape->region_offset[i] = offset;
+        offset += round_up(shape->region_size[i], SEGMENT_ALIGN);
+    }
+    shape->scratch_size = offset;
+    return VSA_SUCCESS;
+}
+
+static uint32_t float_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+static uint32_t log2_exact(uint32_t power_of_two)
+{
+    uint32_t bits = 0;
+    while (power_of_two > 1) {
+        power_of_two >>= 1;
+        bits++;
+    }
+    return bits;
+}
+
+static void fill_policy_constants(vsai_shape *shape)
+{
+    const vsa_policy *policy = &shape->info.policy;
+    uint32_t *c = shape->constants;
+    double t31;
+
+    c[VSA_ID_TARGET] = (uint32_t)policy->target;
+    if (policy->method == VSA_METHOD_DENSE) {
+        return;
+    }
+    t31 = vsai_student31_upper_quantile((double)policy->delta / 2.0);
+    c[VSA_ID_SINK] = policy->sink_tokens;
+    c[VSA_ID_WINDOW] = policy->window_tokens;
+    c[VSA_ID_TOP_K] = policy->top_k;
+    c[VSA_ID_TOP_K_FRACTION] = vsai_fraction_bits(policy->top_k_fraction);
+    c[VSA_ID_BASE] = policy->base_samples;
+    c[VSA_ID_BASE_FRACTION] = vsai_fraction_bits(policy->base_fraction);
+    c[VSA_ID_BASE_MAX] = policy->base_max_samples == 0 ? UINT32_MAX : policy->base_max_samples;
+    c[VSA_ID_MAX_SAMPLES] = policy->max_samples == 0
+                                ? UINT32_MAX
+                                : policy->max_samples / VSA_SAMPLE_GROUPS * VSA_SAMPLE_GROUPS;
+    c[VSA_ID_EPSILON] = float_bits(policy->epsilon);
+    c[VSA_ID_DELTA] = float_bits(policy->delta);
+    c[VSA_ID_Z_ONE_SIDED] =
+        float_bits((float)vsai_normal_upper_quantile((double)policy->delta));
+    c[VSA_ID_Z_TWO_SIDED] =
+        float_bits((float)vsai_normal_upper_quantile((double)policy->delta / 2.0));
+    c[VSA_ID_T31_SQUARED] = float_bits((float)(t31 * t31));
+    c[VSA_ID_DENSE_ON_MISS] = policy->on_miss == VSA_MISS_DENSE;
+}
+
+static void fill_constants(vsai_shape *shape)
+{
+    const vsa_plan_create_info *info = &shape->info;
+    const vsa_kv_layout *kv = &info->kv;
+    uint32_t *c = shape->constants;
+
+    c[VSA_ID_DK] = info->head_dim_k;
+    c[VSA_ID_DV] = info->head_dim_v;
+    c[VSA_ID_Q_HEADS] = info->q_heads;
+    c[VSA_ID_KV_HEADS] = info->kv_heads;
+    c[VSA_ID_HEAD_BLOCK] = shape->head_block;
+    c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
+    c[VSA_ID_V_TYPE] = (uint32_t)kv->v.dtype;
+    c[VSA_ID_Q_TYPE] = (uint32_t)info->q_dtype;
+    c[VSA_ID_OUT_TYPE] = (uint32_t)info->out_dtype;
+    c[VSA_ID_NEW_TYPE] = (uint32_t)info->new_dtype;
+    c[VSA_ID_SCALE] = float_bits(info->softmax_scale);
+    c[VSA_ID_SOFTCAP] = float_bits(info->logit_softcap);
+    c[VSA_ID_PAGED] = kv->page_tokens != 0;
+    c[VSA_ID_PAGE_SHIFT] = log2_exact(kv->page_tokens);
+    c[VSA_ID_TABLE_STRIDE] = kv->table_stride;
+    c[VSA_ID_K_TOKEN_WORDS] = kv->k.token_stride / 4;
+    c[VSA_ID_K_HEAD_WORDS] = kv->k.head_stride / 4;
+    c[VSA_ID_K_BLOCK_WORDS] = (uint32_t)(kv->k.block_stride / 4);
+    c[VSA_ID_V_TOKEN_WORDS] = kv->v.token_stride / 4;
+    c[VSA_ID_V_HEAD_WORDS] = kv->v.head_stride / 4;
+    c[VSA_ID_V_BLOCK_WORDS] = (uint32_t)(kv->v.block_stride / 4);
+    c[VSA_ID_SEGMENT_WORDS] = shape->segments > 1 ? shape->segment_stride / 4 : 1;
+    c[VSA_ID_TOKEN_STRIDE] = shape->token_stride;
+    c[VSA_ID_LIST_STRIDE] = shape->top_k_max;
+    c[VSA_ID_SAMPLE_STRIDE] = shape->sample_stride;
+    c[VSA_ID_EXACT_SPLITS] = shape->exact_splits;
+    c[VSA_ID_DENSE_SPLITS] = shape->dense_splits;
+    fill_policy_constants(shape);
+}
+
+static int all_strides_divide(const vsa_kv_layout *kv, uint32_t unit)
+{
+    return kv->k.token_stride % unit == 0 && kv->k.head_stride % unit == 0 &&
+           kv->k.block_stride % unit == 0 && kv->v.token_stride % unit == 0 &&
+           kv->v.head_stride % unit == 0 && kv->v.block_stride % unit == 0;
+}
+
+static vsa_result check_ranges(const vsai_shape *shape, const vsa_log *log)
+{
+    const vsa_plan_create_info *info = &shape->info;
+    const uint32_t chunk = vsai_dense_chunk(info->max_tokens);
+    const vsai_ranges ranges = vsai_ranges_make(
+        (info->max_tokens + chunk - 1) / chunk, shape->groups * shape->blocks,
+        info->kv_heads * shape->blocks, chunk, info->max_dispatch_tokens);
+
+    /* Half of the room: a shorter step has smaller chunks and may round to more dispatches. */
+    if (vsai_ranges_count(&ranges) > VSA_MAX_RANGES / 2) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "max_dispatch_tokens %u cuts a step of %u tokens x %u query tokens into "
+                         "%u dispatches, limit %u", info->max_dispatch_tokens, info->max_tokens,
+                         shape->groups / info->kv_heads, vsai_ranges_count(&ranges),
+                         VSA_MAX_RANGES / 2);
+    }
+    return VSA_SUCCESS;
+}
+
+vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *limits,
+                           const vsa_log *log, vsai_shape *out_shape)
+{
+    vsai_shape *shape = out_shape;
+    vsa_result result;
+
+    memset(shape, 0, sizeof(*shape));
+    shape->info = *info;
+    fill_defaults(&shape->info);
+    info = &shape->info;
+    if ((result = check_counts(info, log)) != VSA_SUCCESS ||
+        (result = check_layout(info, log)) != VSA_SUCCESS ||
+        (result = vsai_policy_check(&shape->info.policy, log)) != VSA_SUCCESS) {
+        return result;
+    }
+    shape->group = info->q_heads / info->kv_heads;
+    shape->head_block = (uint32_t)min64(shape->group, VSA_MAX_HEAD_BLOCK);
+    shape->blocks = (shape->group + shape->head_block - 1) / shape->head_block;
+    shape->groups = info->max_sequences * info->max_queries * info->kv_heads;
+    shape->rows = shape->groups * shape->group;
+    shape->dense_splits = (uint32_t)min64(
+        VSA_MAX_DENSE_SPLITS, ((uint64_t)info->max_tokens + VSA_DENSE_CHUNK - 1) / VSA_DENSE_CHUNK);
+    shape->wide = all_strides_divide(&info->kv, 16);
+    size_lists(shape);
+    if ((result = choose_segments(shape, limits, log)) != VSA_SUCCESS ||
+        (result = place_scratch(shape, limits, log)) != VSA_SUCCESS ||
+        (result = check_ranges(shape, log)) != VSA_SUCCESS) {
+        return result;
+    }
+    if ((uint64_t)shape->rows * 4 *
+            max64(info->head_dim_k, info->head_dim_v) > limits->max_storage_range) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "q or out exceeds maxStorageBufferRange %u with %u rows",
+                         limits->max_storage_range, shape->rows);
+    }
+    fill_constants(shape);
+    return VSA_SUCCESS;
+}

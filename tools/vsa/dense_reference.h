@@ -1,0 +1,31 @@
+/*
+ * dense_reference.h - dense attention of one row on the CPU in double precision: what the actual
+ * error of a row is measured against.
+ */
+#ifndef VSA_TOOL_DENSE_REFERENCE_H
+#define VSA_TOOL_DENSE_REFERENCE_H
+
+#include <stdint.h>
+
+#include "vsa.h"
+
+typedef struct dense_row {
+    const float *k;                  /* [length][head_dim_k], as the cache keeps it */
+    const float *v;                  /* [length][head_dim_v] */
+    const float *q;                  /* [head_dim_k] */
+    uint32_t length_tokens;          /* at least 1 */
+    uint32_t head_dim_k, head_dim_v; /* multiples of 8, at most 256 */
+    double softmax_scale;
+} dense_row;
+
+/* out = sum w_i v_i / D with w_i = exp(scale q.k_i) and D = sum w_i; `weights` is scratch of
+ * length_tokens values. Returns log D. */
+double dense_reference(const dense_row *row, double *weights, double *out);
+
+/* Relative error of a row's result (out, log D) against the reference's, by target: |D - D'| / D;
+ * the L2 error of D out, or of out. */
+double dense_reference_error(vsa_target target, uint32_t head_dim_v, const float *out,
+                             double log_normaliser, const double *reference,
+                             double reference_log_normaliser);
+
+#endif

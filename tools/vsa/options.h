@@ -1,0 +1,69 @@
+/*
+ * options.h - the command line as a table: one entry per option says its name, its value and its
+ * range, and serves the parser, its messages and --help alike.
+ */
+#ifndef VSA_TOOL_OPTIONS_H
+#define VSA_TOOL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vsa.h"
+
+enum { COMMAND_DEVICES = 1, COMMAND_ATTEND = 2, COMMAND_DECODE = 4 };
+
+/* "128" is a count, "0.05" a fraction. */
+typedef struct option_share {
+    bool is_fraction;
+    uint32_t count;
+    double fraction;
+} option_share;
+
+typedef struct tool_options {
+    bool help;
+
+    /* Files: NULL = not given. They point into argv. */
+    const char *input, *output, *trace, *synthetic;
+
+    /* Output */
+    bool json, steps, no_progress, strict_exit, dump_indices;
+
+    /* Device */
+    const char *device; /* NULL = the library's choice */
+    const char *cache;  /* NULL = none */
+    int compiler;       /* vsa_compiler */
+    bool vulkan_validation;
+
+    /* Method; enums as int */
+    int method, scorer, bound, target, on_miss;
+    double epsilon, delta, top_p;
+    uint32_t sink_tokens, window_tokens, max_samples;
+    option_share top_k;
+    option_share base; /* count 0: the default, a fraction between two limits */
+    uint64_t seed;
+
+    /* Cache */
+    int kv_type;          /* vsa_dtype; 0 = the type of k in the file, F32 if synthetic */
+    int order;            /* vsa_kv_order */
+    uint32_t page_tokens; /* 0 = contiguous */
+} tool_options;
+
+/* Parses what follows the command's name. EXIT_DONE, or EXIT_BAD_INPUT after one line on standard
+ * error that names the option, its value and what is allowed. */
+int options_parse(tool_options *out_options, int command, int argument_count,
+                  char *const *arguments);
+
+/* The options that `command` takes, on standard output. */
+void options_help(int command);
+
+vsa_policy options_policy(const tool_options *options);
+
+/* The names that the command line uses; "?" for a value it does not know. */
+const char *options_method_name(int method);
+const char *options_scorer_name(int scorer);
+const char *options_bound_name(int bound);
+const char *options_target_name(int target);
+const char *options_on_miss_name(int on_miss);
+const char *options_dtype_name(int dtype);
+
+#endif
