@@ -1,7 +1,7 @@
 #version 450
 // Attention over some tokens of a row: one softmax partial (docs/algorithm.md: l, B, sum w^2 and the
 // maximum they are relative to) per row and split. One read of a K or V row serves up to
-// HEAD_BLOCK heads of the group. ITEMS says which tokens:
+// HEAD_BLOCK heads of the group. ITEMS says which:
 //   RANGE    split x = chunk_tokens consecutive tokens, of groups that are (partly) dense
 //   EXACT    split x = VSA_EXACT_CHUNK members of the exact set
 //   SAMPLES  split x = random group x: samples i with i mod 32 = x that are granted and not yet
@@ -12,26 +12,28 @@
 #include "common.glsl"
 #include "logits.glsl"
 
-layout(constant_id = VSA_ID_ITEMS) const uint ITEMS = VSA_ITEMS_RANGE;
+layout(constant_id = VSA_ID_SPARSE) const uint SPARSE = 0;
 layout(constant_id = VSA_ID_STORED_SCORES) const uint STORED_SCORES = 0;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_LISTS) readonly buffer Lists { uint lists[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores[]; };
-layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { float partials[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; };
 
-// Value phase: VALUE_CHUNKS invocations cover a V row, VALUE_LANES rows at a time.
-const uint VALUE_CHUNKS = DV / 8;
-const uint VALUE_LANES = WG / VALUE_CHUNKS;
+// Value phase: VALUE_THREADS invocations cover a V row, VALUE_LANES rows at a time.
+const uint VALUE_THREADS = (DV / 8 + VALUE_CHUNKS - 1) / VALUE_CHUNKS;
+const uint VALUE_LANES = WG / VALUE_THREADS;
 // Softmax phase: SUM_LANES invocations per head.
 const uint SUM_LANES = WG / HEAD_BLOCK;
+
+// Known when the pipeline is made for a range, pushed otherwise.
+#define ITEMS (SPARSE != 0u ? push.items : uint(VSA_ITEMS_RANGE))
 
 shared float weight_shared[HEAD_BLOCK * TILE];
 shared float reduce_shared[HEAD_BLOCK * SUM_LANES];
 shared float reduce2_shared[HEAD_BLOCK * SUM_LANES];
 shared float maximum_shared[HEAD_BLOCK];
 shared float rescale_shared[HEAD_BLOCK];
-shared vec4 value_shared[WG * 2];
 
 struct Work {
     uint group, first_row, heads;
@@ -39,11 +41,12 @@ struct Work {
     uint step;
 };
 
+// In units of 4 words: the header, then the values. Word offsets are multiples of 4.
 uint partial_at(uint row, uint split)
 {
-    return ITEMS == VSA_ITEMS_RANGE     ? dense_word(row, split)
-           : ITEMS == VSA_ITEMS_SAMPLES ? partial_word(row, EXACT_SPLITS + split)
-                                        : partial_word(row, split);
+    return (ITEMS == VSA_ITEMS_RANGE     ? dense_word(row, split)
+            : ITEMS == VSA_ITEMS_SAMPLES ? partial_word(row, EXACT_SPLITS + split)
+                                         : partial_word(row, split)) / 4u;
 }
 
 uint exact_token(uint group, uint item)
@@ -131,31 +134,41 @@ void main()
         granted = control[row_word(sum_row, VSA_R_GRANTED)];
     }
 
-    load_query(work.first_row, work.heads);
+    if (STORED_SCORES == 0u) {
+        load_query(work.first_row, work.heads);
+    }
     if (tid < HEAD_BLOCK) {
         maximum_shared[tid] = MASKED;
         if (ITEMS == VSA_ITEMS_SAMPLES && tid < work.heads) {
             uint row = work.first_row + tid;
             maximum_shared[tid] = control[row_word(row, VSA_R_OLD)] == 0u
-                                      ? MASKED : partials[partial_at(row, split)];
+                                      ? MASKED : partials[partial_at(row, split)][VSA_PARTIAL_MAX];
         }
     }
     barrier();
     float start_maximum = maximum_shared[min(sum_head, HEAD_BLOCK - 1u)];
+    // Heads that fill up the block weigh nothing.
+    for (uint i = tid + work.heads * TILE; i < HEAD_BLOCK * TILE; i += WG) {
+        weight_shared[i] = 0.0;
+    }
     float sum = 0.0;
     float squares = 0.0;
-    vec4 value_low[HEAD_BLOCK];
-    vec4 value_high[HEAD_BLOCK];
-    for (uint head = 0; head < HEAD_BLOCK; head++) {
-        value_low[head] = vec4(0.0);
-        value_high[head] = vec4(0.0);
+    vec4 value_low[HEAD_BLOCK * VALUE_CHUNKS];
+    vec4 value_high[HEAD_BLOCK * VALUE_CHUNKS];
+    for (uint i = 0; i < HEAD_BLOCK * VALUE_CHUNKS; i++) {
+        value_low[i] = vec4(0.0);
+        value_high[i] = vec4(0.0);
     }
+    uint value_thread = tid % VALUE_THREADS;
+    uint value_lane = tid / VALUE_THREADS;
+    uint items = (work.end - work.first + work.step - 1u) / work.step;
+    uint value_lanes = min(items, VALUE_LANES);   // that have anything to sum
 
     for (uint base = work.first; base < work.end; base += TILE * work.step) {
         uint count = min((work.end - base + work.step - 1u) / work.step, TILE);
-        if (tid < TILE) {
-            tile_token[tid] = tid < count ? item_token(work.group, base + tid * work.step)
-                                          : NO_TOKEN;
+        for (uint slot = tid; slot < TILE; slot += WG) {
+            tile_token[slot] = slot < count ? item_token(work.group, base + slot * work.step)
+                                            : NO_TOKEN;
         }
         if (STORED_SCORES != 0u) {
             barrier();
@@ -186,7 +199,7 @@ void main()
         if (tid < HEAD_BLOCK) {
             float before = maximum_shared[tid];
             float after = before;
-            for (uint i = 0; i < SUM_LANES; i++) {
+            for (uint i = 0; i < LOOP(SUM_LANES); i++) {
                 after = max(after, reduce_shared[tid * SUM_LANES + i]);
             }
             maximum_shared[tid] = after;
@@ -209,19 +222,30 @@ void main()
         }
         barrier();
 
-        if (tid < VALUE_CHUNKS * VALUE_LANES) {
-            uint chunk = tid % VALUE_CHUNKS;
+        if (value_lane < value_lanes) {
             for (uint head = 0; head < HEAD_BLOCK; head++) {
-                value_low[head] *= rescale_shared[head];
-                value_high[head] *= rescale_shared[head];
+                float rescale = rescale_shared[head];
+                for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                    value_low[head * VALUE_CHUNKS + j] *= rescale;
+                    value_high[head * VALUE_CHUNKS + j] *= rescale;
+                }
             }
-            for (uint slot = tid / VALUE_CHUNKS; slot < count; slot += VALUE_LANES) {
-                vec4 low, high;
-                v_load8(v_row(sequence, kv_head, tile_token[slot]), chunk, low, high);
-                for (uint head = 0; head < work.heads; head++) {
-                    float w = weight_shared[head * TILE + slot];
-                    value_low[head] += w * low;
-                    value_high[head] += w * high;
+            for (uint slot = value_lane; slot < count; slot += VALUE_LANES) {
+                Row row = v_row(sequence, kv_head, tile_token[slot]);
+                float w[HEAD_BLOCK];
+                for (uint head = 0; head < HEAD_BLOCK; head++) {
+                    w[head] = weight_shared[head * TILE + slot];
+                }
+                for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                    uint chunk = j * VALUE_THREADS + value_thread;
+                    if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
+                        vec4 low, high;
+                        v_load8(row, chunk, low, high);
+                        for (uint head = 0; head < HEAD_BLOCK; head++) {
+                            value_low[head * VALUE_CHUNKS + j] += w[head] * low;
+                            value_high[head * VALUE_CHUNKS + j] += w[head] * high;
+                        }
+                    }
                 }
             }
         }
@@ -237,50 +261,54 @@ void main()
     if (sums && sum_lane == 0u) {
         float total = 0.0;
         float total_squares = 0.0;
-        for (uint i = 0; i < SUM_LANES; i++) {
+        for (uint i = 0; i < LOOP(SUM_LANES); i++) {
             total += reduce_shared[tid + i];
             total_squares += reduce2_shared[tid + i];
         }
-        uint word = partial_at(sum_row, split);
+        uint header = partial_at(sum_row, split);
         float maximum = maximum_shared[sum_head];
         float keep = 0.0;
         if (ITEMS == VSA_ITEMS_SAMPLES && old != 0u) {
             keep = weight(start_maximum, maximum);
-            total += keep * partials[word + VSA_PARTIAL_SUM];
-            total_squares += keep * keep * partials[word + VSA_PARTIAL_SQUARES];
+            total += keep * partials[header][VSA_PARTIAL_SUM];
+            total_squares += keep * keep * partials[header][VSA_PARTIAL_SQUARES];
         }
         rescale_shared[sum_head] = keep;
-        partials[word + VSA_PARTIAL_MAX] = maximum;
-        partials[word + VSA_PARTIAL_SUM] = total;
-        partials[word + VSA_PARTIAL_SQUARES] = total_squares;
+        partials[header] = vec4(maximum, total, total_squares, 0.0);
         if (STORED_SCORES == 0u && (nonfinite_shared & 1u << sum_head) != 0u) {
             atomicOr(control[row_word(sum_row, VSA_R_NONFINITE)], 1u);
         }
     }
     barrier();
-    for (uint head = 0; head < work.heads; head++) {
-        if (tid < VALUE_CHUNKS * VALUE_LANES) {
-            value_shared[tid * 2u] = value_low[head];
-            value_shared[tid * 2u + 1u] = value_high[head];
-        }
-        barrier();
-        for (uint i = tid; i < DV / 4; i += WG) {
-            vec4 total = vec4(0.0);
-            for (uint lane = 0; lane < VALUE_LANES; lane++) {
-                total += value_shared[lane * VALUE_CHUNKS * 2u + i];
-            }
-            uint word = partial_at(work.first_row + head, split) + VSA_PARTIAL_VALUES + i * 4u;
-            if (ITEMS == VSA_ITEMS_SAMPLES) {
-                float keep = rescale_shared[head];
-                if (keep != 0.0) {
-                    total += keep * vec4(partials[word], partials[word + 1u], partials[word + 2u],
-                                         partials[word + 3u]);
+    for (uint first = 0; first < HEAD_BLOCK; first += VSA_STAGED_HEADS) {
+        // [head][value lane][4 channels]
+        for (uint i = 0; i < VSA_STAGED_HEADS; i++) {
+            if (first + i < HEAD_BLOCK && value_lane < value_lanes) {
+                for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                    uint chunk = j * VALUE_THREADS + value_thread;
+                    if (chunk < DV / 8) {
+                        uint at = (i * VALUE_LANES + value_lane) * (DV / 4) + chunk * 2u;
+                        pool_shared[at] = value_low[(first + i) * VALUE_CHUNKS + j];
+                        pool_shared[at + 1u] = value_high[(first + i) * VALUE_CHUNKS + j];
+                    }
                 }
             }
-            partials[word] = total.x;
-            partials[word + 1u] = total.y;
-            partials[word + 2u] = total.z;
-            partials[word + 3u] = total.w;
+        }
+        barrier();
+        uint staged = min(work.heads - min(first, work.heads), uint(VSA_STAGED_HEADS));
+        for (uint i = tid; i < staged * (DV / 4); i += WG) {
+            uint head = first + i / (DV / 4);
+            vec4 total = vec4(0.0);
+            for (uint lane = 0; lane < value_lanes; lane++) {
+                total += pool_shared[(i / (DV / 4) * VALUE_LANES + lane) * (DV / 4) + i % (DV / 4)];
+            }
+            uint at = partial_at(work.first_row + head, split) + VSA_PARTIAL_VALUES / 4 +
+                      i % (DV / 4);
+            float keep = rescale_shared[head];
+            if (ITEMS == VSA_ITEMS_SAMPLES && keep != 0.0) {
+                total += keep * partials[at];
+            }
+            partials[at] = total;
         }
         barrier();
     }

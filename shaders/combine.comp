@@ -21,44 +21,58 @@ const uint GROUPS = VSA_RANDOM_GROUPS;
 const uint TILE_CHANNELS = 32;
 #define INFINITE uintBitsToFloat(0x7f800000u)
 
-shared float reduce_shared[WG];
+shared vec4 reduce_shared[WG];
 shared float scale_shared[WG];
 shared float group_scale[GROUPS];
 shared float group_sum[GROUPS];
 shared float out_shared[DV];
 shared float rho_shared[GROUPS * (TILE_CHANNELS + 1)];
 
-// Tree over the workgroup, the same for every invocation and device. WG is a power of two.
-float reduce_sum(float value)
+// Sums and maxima over the workgroup, in two levels of REDUCE_WIDTH: the same for every invocation
+// and device. Four at a time, because barriers are what these cost.
+const uint REDUCE_WIDTH = 16;
+const uint REDUCE_COUNT = WG / REDUCE_WIDTH;
+
+vec4 reduce_sum(vec4 value)
 {
     uint tid = gl_LocalInvocationID.x;
     reduce_shared[tid] = value;
     barrier();
-    for (uint half_size = WG / 2; half_size > 0; half_size >>= 1) {
-        if (tid < half_size) {
-            reduce_shared[tid] += reduce_shared[tid + half_size];
+    vec4 total = vec4(0.0);
+    if (tid < REDUCE_COUNT) {
+        for (uint i = 0; i < LOOP(REDUCE_WIDTH); i++) {
+            total += reduce_shared[tid * REDUCE_WIDTH + i];
         }
-        barrier();
+        reduce_shared[tid * REDUCE_WIDTH] = total;
     }
-    float total = reduce_shared[0];
+    barrier();
+    total = vec4(0.0);
+    for (uint i = 0; i < LOOP(REDUCE_COUNT); i++) {
+        total += reduce_shared[i * REDUCE_WIDTH];
+    }
     barrier();
     return total;
 }
 
-float reduce_max(float value)
+vec4 reduce_max(vec4 value)
 {
     uint tid = gl_LocalInvocationID.x;
     reduce_shared[tid] = value;
     barrier();
-    for (uint half_size = WG / 2; half_size > 0; half_size >>= 1) {
-        if (tid < half_size) {
-            reduce_shared[tid] = max(reduce_shared[tid], reduce_shared[tid + half_size]);
+    vec4 best = value;
+    if (tid < REDUCE_COUNT) {
+        for (uint i = 0; i < LOOP(REDUCE_WIDTH); i++) {
+            best = max(best, reduce_shared[tid * REDUCE_WIDTH + i]);
         }
-        barrier();
+        reduce_shared[tid * REDUCE_WIDTH] = best;
     }
-    float total = reduce_shared[0];
     barrier();
-    return total;
+    best = reduce_shared[0];
+    for (uint i = 1; i < LOOP(REDUCE_COUNT); i++) {
+        best = max(best, reduce_shared[i * REDUCE_WIDTH]);
+    }
+    barrier();
+    return best;
 }
 
 struct Sample {
@@ -83,13 +97,14 @@ Estimate estimate_row(uint row, Sample s)
     float ratio = float(s.residual) / float(s.count);
     uint sample_word = partial_word(row, EXACT_SPLITS + min(tid, GROUPS - 1));
     float own_max = tid < GROUPS ? partials[sample_word + VSA_PARTIAL_MAX] : MASKED;
-    float sample_max = reduce_max(own_max);
     float exact_max = MASKED;
     for (uint i = tid; i < s.splits; i += WG) {
         exact_max = max(exact_max, partials[partial_word(row, i) + VSA_PARTIAL_MAX]);
     }
+    vec4 maxima = reduce_max(vec4(own_max, exact_max, MASKED, MASKED));
     Estimate e;
-    e.maximum = max(sample_max, reduce_max(exact_max));
+    e.maximum = max(maxima.x, maxima.y);
+    e.heaviest = weight(maxima.x, e.maximum);
 
     float scale = weight(own_max, e.maximum);
     float sum = tid < GROUPS ? scale * partials[sample_word + VSA_PARTIAL_SUM] : 0.0;
@@ -98,9 +113,6 @@ Estimate estimate_row(uint row, Sample s)
         group_scale[tid] = scale;
         group_sum[tid] = sum;
     }
-    e.sampled_sum = reduce_sum(sum);
-    e.squares = reduce_sum(squares);
-    e.heaviest = weight(sample_max, e.maximum);
 
     // Exact set, a tile of splits at a time; invocation tid owns channel tid.
     float exact_sum = 0.0;
@@ -122,20 +134,22 @@ Estimate estimate_row(uint row, Sample s)
         }
         barrier();
     }
-    exact_sum = reduce_sum(exact_sum);
-    e.denominator = exact_sum + ratio * e.sampled_sum;
+    vec4 sums = reduce_sum(vec4(exact_sum, sum, squares, 0.0));
+    e.sampled_sum = sums.y;
+    e.squares = sums.z;
+    e.denominator = sums.x + ratio * e.sampled_sum;
 
     float value = 0.0;
     if (tid < DV) {
         float sampled = 0.0;
-        for (uint i = 0; i < GROUPS; i++) {
+        for (uint i = 0; i < LOOP(GROUPS); i++) {
             sampled += group_scale[i] *
                        partials[partial_word(row, EXACT_SPLITS + i) + VSA_PARTIAL_VALUES + tid];
         }
         value = (numerator + ratio * sampled) / e.denominator;
         out_shared[tid] = value;
     }
-    e.out_squared = reduce_sum(value * value);
+    e.out_squared = reduce_sum(vec4(value * value, 0.0, 0.0, 0.0)).x;
     return e;
 }
 
@@ -156,8 +170,8 @@ Spread group_spread(uint row, Sample s, Estimate e)
         dots[i] = 0.0;
     }
     float trace = 0.0;
-    for (uint base = 0; base < DV; base += TILE_CHANNELS) {
-        for (uint i = 0; i < share; i++) {
+    for (uint base = 0; base < LOOP(DV); base += TILE_CHANNELS) {
+        for (uint i = 0; i < LOOP(share); i++) {
             uint item = tid * share + i;
             uint g = item / TILE_CHANNELS;
             uint channel = base + item % TILE_CHANNELS;
@@ -173,11 +187,11 @@ Spread group_spread(uint row, Sample s, Estimate e)
         barrier();
         if (tid < TILE_CHANNELS) {
             float mean = 0.0;
-            for (uint g = 0; g < GROUPS; g++) {
+            for (uint g = 0; g < LOOP(GROUPS); g++) {
                 mean += rho_shared[g * (TILE_CHANNELS + 1) + tid];
             }
             mean /= float(GROUPS);
-            for (uint g = 0; g < GROUPS; g++) {
+            for (uint g = 0; g < LOOP(GROUPS); g++) {
                 rho_shared[g * (TILE_CHANNELS + 1) + tid] -= mean;
             }
         }
@@ -185,7 +199,7 @@ Spread group_spread(uint row, Sample s, Estimate e)
         for (uint i = 0; i < pairs; i++) {
             uint first = (tid + i * WG) / GROUPS * (TILE_CHANNELS + 1);
             uint second = (tid + i * WG) % GROUPS * (TILE_CHANNELS + 1);
-            for (uint channel = 0; channel < TILE_CHANNELS; channel++) {
+            for (uint channel = 0; channel < LOOP(TILE_CHANNELS); channel++) {
                 dots[i] += rho_shared[first + channel] * rho_shared[second + channel];
             }
         }
@@ -197,9 +211,10 @@ Spread group_spread(uint row, Sample s, Estimate e)
         trace += diagonal ? dots[i] : 0.0;
         squares += diagonal ? 0.0 : dots[i] * dots[i];
     }
+    vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
     Spread spread;
-    spread.trace = reduce_sum(trace) / float(GROUPS - 1);
-    float t2 = reduce_sum(squares) / float(GROUPS * (GROUPS - 1)) -
+    spread.trace = sums.x / float(GROUPS - 1);
+    float t2 = sums.y / float(GROUPS * (GROUPS - 1)) -
                spread.trace * spread.trace / float(GROUPS * GROUPS);
     spread.rank = t2 > 0.0 ? clamp(0.7 * spread.trace * spread.trace / t2, 1.0, float(DV))
                            : float(DV);

@@ -49,6 +49,10 @@ uint dense_word(uint row, uint split)
     return DENSE_OFFSET + (row * DENSE_SPLITS + split) * PARTIAL_WORDS;
 }
 
+// n, but no compiler can know it: keeps a loop a loop. Drivers unroll constant trip counts, and a
+// long body unrolled 32 times takes seconds to compile.
+#define LOOP(n) min(n, push.sequence_count * (n))
+
 // 64-bit product rounded to nearest: docs/algorithm.md, "Counts from fractions".
 uint fraction_of(uint n, uint fraction)
 {

@@ -1,5 +1,6 @@
 // Logits of a tile of tokens for the query heads of one workgroup, into shared memory.
-// TILE = WG / LANES tokens at a time; LANES invocations share one K row.
+// LANES invocations share one K row, CHUNKS_PER_LANE times 8 channels each; the queries stay in
+// registers. TILE = (WG / LANES) * REPEAT tokens at a time.
 #ifndef LOGITS_GLSL
 #define LOGITS_GLSL
 #include "kv_read.glsl"
@@ -7,42 +8,58 @@
 #include "pack.glsl"
 
 layout(constant_id = VSA_ID_LANES) const uint LANES = 1;
+layout(constant_id = VSA_ID_REPEAT) const uint REPEAT = 1;
+layout(constant_id = VSA_ID_VALUE_CHUNKS) const uint VALUE_CHUNKS = 1;
 layout(constant_id = VSA_ID_SCALE) const float SCALE = 1.0;
 layout(constant_id = VSA_ID_SOFTCAP) const float SOFTCAP = 0.0;
 
-layout(set = 0, binding = VSA_BIND_Q) readonly buffer Query { uint query_data[]; };
+layout(set = 0, binding = VSA_BIND_Q) readonly buffer Query { uvec4 query_data[]; };
 
-const uint TILE = WG / LANES;
+const uint SLOTS = WG / LANES;
+const uint TILE = SLOTS * REPEAT;
+const uint CHUNKS_PER_LANE = (DK / 8 + LANES - 1) / LANES;
 const uint NO_TOKEN = 0xffffffffu;
 
-shared vec4 query_shared[HEAD_BLOCK * DK / 4];
-shared float dot_shared[LANES > 1 ? HEAD_BLOCK * WG : 1];
+const uint HEAD_QUADS = (HEAD_BLOCK + 3) / 4;
+
+// Partial products here, [slot][lane][4 heads]; partial values in attend.comp: never both at once.
+const uint POOL_LOGITS = HEAD_QUADS * TILE * LANES;
+const uint POOL_VALUES = VSA_STAGED_HEADS * WG * VALUE_CHUNKS * 2;
+shared vec4 pool_shared[POOL_LOGITS > POOL_VALUES ? POOL_LOGITS : POOL_VALUES];
 shared uint tile_token[TILE];
 shared float logit_shared[HEAD_BLOCK * TILE];
 shared uint nonfinite_shared;   // bit per head: a logit was not finite
 
-// Heads [first_row, first_row + heads); the rest of the block is zero. Ends in a barrier.
+vec4 query_low[HEAD_BLOCK * CHUNKS_PER_LANE];
+vec4 query_high[HEAD_BLOCK * CHUNKS_PER_LANE];
+
+// Heads [first_row, first_row + heads); the rest of the block is zero.
 void load_query(uint first_row, uint heads)
 {
-    for (uint i = gl_LocalInvocationID.x; i < HEAD_BLOCK * DK / 4; i += WG) {
-        uint head = i / (DK / 4);
-        vec4 value = vec4(0.0);
-        if (head < heads) {
-            uint element = (first_row + head) * DK + i % (DK / 4) * 4u;
-            if (Q_TYPE == VSA_TYPE_F32) {
-                value = uintBitsToFloat(uvec4(query_data[element], query_data[element + 1u],
-                                              query_data[element + 2u], query_data[element + 3u]));
-            } else {
-                value = vec4(unpack_pair(query_data[element / 2u], Q_TYPE),
-                             unpack_pair(query_data[element / 2u + 1u], Q_TYPE));
+    uint lane = gl_LocalInvocationID.x % LANES;
+    for (uint head = 0; head < HEAD_BLOCK; head++) {
+        for (uint j = 0; j < CHUNKS_PER_LANE; j++) {
+            uint chunk = j * LANES + lane;
+            bool there = head < heads && chunk < DK / 8;
+            vec4 low = vec4(0.0);
+            vec4 high = vec4(0.0);
+            if (there) {
+                // In units of 8 channels.
+                uint at = (first_row + head) * (DK / 8) + chunk;
+                if (Q_TYPE == VSA_TYPE_F32) {
+                    low = uintBitsToFloat(query_data[at * 2u]);
+                    high = uintBitsToFloat(query_data[at * 2u + 1u]);
+                } else {
+                    unpack8(query_data[at], Q_TYPE, low, high);
+                }
             }
+            query_low[head * CHUNKS_PER_LANE + j] = low;
+            query_high[head * CHUNKS_PER_LANE + j] = high;
         }
-        query_shared[i] = value;
     }
     if (gl_LocalInvocationID.x == 0u) {
         nonfinite_shared = 0u;
     }
-    barrier();
 }
 
 float finish_logit(float product)
@@ -51,60 +68,64 @@ float finish_logit(float product)
     return SOFTCAP > 0.0 ? SOFTCAP * tanh_accurate(logit / SOFTCAP) : logit;
 }
 
-void store_logit(uint head, uint slot, float product)
-{
-    if (tile_token[slot] == NO_TOKEN) {
-        logit_shared[head * TILE + slot] = MASKED;
-        return;
-    }
-    float logit = finish_logit(product);
-    bool usable = is_finite(logit) && abs(logit) < -LOGIT_MIN;
-    if (!usable) {
-        atomicOr(nonfinite_shared, 1u << head);
-    }
-    logit_shared[head * TILE + slot] = usable ? logit : MASKED;
-}
-
-// Logits of the tokens in tile_token, which the caller has written; NO_TOKEN becomes MASKED. Starts and ends with
-// a barrier. Sums run in a fixed order, so they do not depend on the subgroup size.
+// Logits of the tokens in tile_token, which the caller has written; NO_TOKEN becomes MASKED.
+// Starts and ends with a barrier. Sums run in a fixed order, so they do not depend on the subgroup size.
 void tile_logits(uint sequence, uint kv_head)
 {
     barrier();
     uint tid = gl_LocalInvocationID.x;
-    uint slot = tid / LANES;
     uint lane = tid % LANES;
-    uint token = tile_token[slot];
-    float product[HEAD_BLOCK];
-    for (uint head = 0; head < HEAD_BLOCK; head++) {
-        product[head] = 0.0;
-    }
-    if (token != NO_TOKEN) {
+    for (uint slot = tid / LANES; slot < TILE; slot += SLOTS) {
+        uint token = tile_token[slot];
+        if (token == NO_TOKEN) {
+            continue;
+        }
         Row row = k_row(sequence, kv_head, token);
-        for (uint chunk = lane; chunk < DK / 8; chunk += LANES) {
-            vec4 low, high;
-            k_load8(row, chunk, low, high);
-            for (uint head = 0; head < HEAD_BLOCK; head++) {
-                product[head] += dot(low, query_shared[head * (DK / 4) + chunk * 2u]) +
-                                 dot(high, query_shared[head * (DK / 4) + chunk * 2u + 1u]);
+        float product[HEAD_QUADS * 4];
+        for (uint head = 0; head < HEAD_QUADS * 4; head++) {
+            product[head] = 0.0;
+        }
+        for (uint j = 0; j < CHUNKS_PER_LANE; j++) {
+            uint chunk = j * LANES + lane;
+            if (DK / 8 % LANES == 0 || chunk < DK / 8) {
+                vec4 low, high;
+                k_load8(row, chunk, low, high);
+                for (uint head = 0; head < HEAD_BLOCK; head++) {
+                    product[head] += dot(low, query_low[head * CHUNKS_PER_LANE + j]) +
+                                     dot(high, query_high[head * CHUNKS_PER_LANE + j]);
+                }
             }
+        }
+        for (uint quad = 0; quad < HEAD_QUADS; quad++) {
+            pool_shared[(slot * LANES + lane) * HEAD_QUADS + quad] =
+                vec4(product[quad * 4], product[quad * 4 + 1], product[quad * 4 + 2],
+                     product[quad * 4 + 3]);
         }
     }
-    if (LANES == 1) {
-        for (uint head = 0; head < HEAD_BLOCK; head++) {
-            store_logit(head, slot, product[head]);
-        }
-    } else {
-        for (uint head = 0; head < HEAD_BLOCK; head++) {
-            dot_shared[head * WG + tid] = product[head];
-        }
-        barrier();
-        for (uint i = tid; i < HEAD_BLOCK * TILE; i += WG) {
-            uint first = i / TILE * WG + i % TILE * LANES;
-            float sum = 0.0;
-            for (uint l = 0; l < LANES; l++) {
-                sum += dot_shared[first + l];
+    barrier();
+    for (uint i = tid; i < HEAD_QUADS * TILE; i += WG) {
+        uint slot = i / HEAD_QUADS;
+        uint quad = i % HEAD_QUADS;
+        vec4 sum = vec4(0.0);
+        bool there = tile_token[slot] != NO_TOKEN;
+        if (there) {
+            for (uint l = 0; l < LOOP(LANES); l++) {
+                sum += pool_shared[(slot * LANES + l) * HEAD_QUADS + quad];
             }
-            store_logit(i / TILE, i % TILE, sum);
+        }
+        for (uint j = 0; j < 4; j++) {
+            uint head = quad * 4u + j;
+            if (head < HEAD_BLOCK) {
+                float logit = MASKED;
+                if (there) {
+                    logit = finish_logit(sum[j]);
+                    if (!is_finite(logit) || abs(logit) >= -LOGIT_MIN) {
+                        atomicOr(nonfinite_shared, 1u << head);
+                        logit = MASKED;
+                    }
+                }
+                logit_shared[head * TILE + slot] = logit;
+            }
         }
     }
     barrier();

@@ -45,7 +45,7 @@ Threshold threshold_find(uint group, uint digit)
     const uint share = VSA_RADIX_BINS / WG;
     uint histogram = histogram_word(group, digit);
     uint own = 0u;
-    for (uint i = 0; i < share; i++) {
+    for (uint i = 0; i < LOOP(share); i++) {
         own += control[histogram + tid * share + i];
     }
     radix_sum[tid] = own;
@@ -59,7 +59,7 @@ Threshold threshold_find(uint group, uint digit)
     }
     // Exactly one share holds the wanted-th key from the top.
     if (before.wanted > above && before.wanted <= above + own) {
-        for (uint i = share; i > 0u; i--) {
+        for (uint i = LOOP(share); i > 0u; i--) {
             uint bin = tid * share + i - 1u;
             uint count = control[histogram + bin];
             if (before.wanted <= above + count) {

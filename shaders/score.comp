@@ -30,8 +30,8 @@ void main()
     load_query(first_row, heads);
 
     for (uint base = first; base < end; base += TILE) {
-        if (tid < TILE) {
-            tile_token[tid] = base + tid < end ? base + tid : NO_TOKEN;
+        for (uint slot = tid; slot < TILE; slot += WG) {
+            tile_token[slot] = base + slot < end ? base + slot : NO_TOKEN;
         }
         tile_logits(group_sequence(group), group_kv_head(group));
         for (uint i = tid; i < heads * TILE; i += WG) {

@@ -62,7 +62,7 @@
 #define VSA_ID_SEGMENT_WORDS   22  /* distance between the starts of two segments */
 #define VSA_ID_TOKEN_STRIDE    23  /* per-token scratch arrays: max_tokens, rounded up */
 #define VSA_ID_LANES           24  /* invocations that share one K row; a power of two */
-#define VSA_ID_ITEMS           25  /* attend: which tokens, VSA_ITEMS_... */
+#define VSA_ID_SPARSE          25  /* attend: chosen tokens (push.items), not a range */
 #define VSA_ID_STORED_SCORES   26  /* attend: read logits from SCORES instead of K */
 #define VSA_ID_SINK            27
 #define VSA_ID_WINDOW          28
@@ -92,7 +92,9 @@
 #define VSA_ID_SAMPLES_OFFSET  52
 #define VSA_ID_DENSE_OFFSET    53  /* words into PARTIALS */
 #define VSA_ID_DENSE_SPLITS    54  /* dense partials per row */
-#define VSA_ID_COUNT           55
+#define VSA_ID_REPEAT          55  /* tokens that one invocation scores per tile */
+#define VSA_ID_VALUE_CHUNKS    56  /* times 8 channels of V that one invocation sums */
+#define VSA_ID_COUNT           57
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -106,6 +108,7 @@
 #define VSA_SELECT_CHUNK   2048  /* tokens per workgroup of the select stages; a multiple of 32 */
 #define VSA_ROUNDS         4     /* estimates: the base sample and 3 extensions */
 #define VSA_MAX_HEAD_BLOCK 8
+#define VSA_STAGED_HEADS   4     /* heads whose partial values are summed at a time */
 #define VSA_MAX_DENSE_SPLITS 256 /* dense partials per row, at most */
 #define VSA_DENSE_CHUNK    256   /* tokens per dense split, at least */
 #define VSA_MAX_RANGES     256   /* dispatches that one stage may be split into */
@@ -173,6 +176,7 @@
     VSA_WORD first_y;                                                                      \
     VSA_WORD chunk_tokens; /* tokens per dense split */                                    \
     VSA_WORD capacity;     /* indices per row */                                           \
+    VSA_WORD items;        /* attend, sparse: VSA_ITEMS_EXACT or VSA_ITEMS_SAMPLES */      \
     VSA_WORD dense_nx;     /* workgroups per range of the indirect dense pass */           \
     VSA_WORD dense_ny;                                                                     \
     VSA_WORD dense_rx;     /* ranges along x, and in total */                              \

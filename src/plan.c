@@ -7,13 +7,12 @@
 #include "pipeline.h"
 #include "shader.h"
 
-/* One row per kernel. `lanes`: the kernel computes logits and shares K rows between invocations. */
+/* One row per kernel. */
 typedef struct kernel_info {
     const char *shader;
-    uint16_t workgroup;   /* power of two, at most 256 */
+    uint16_t workgroup;   /* power of two, at most 256; 0 = by kv_tuning */
     uint8_t  reads_kv;    /* has the wide and segment variants */
     uint8_t  sparse;      /* only for methods other than dense */
-    uint8_t  items;       /* VSA_ITEMS_... */
     uint8_t  stored_scores;
     uint8_t  only_dense;
 } kernel_info;
@@ -21,18 +20,15 @@ typedef struct kernel_info {
 static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_BEGIN] = {.shader = "begin", .workgroup = 64, .sparse = 1},
     [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .workgroup = 64, .only_dense = 1},
-    [VSAI_KERNEL_SCORE] = {.shader = "score", .workgroup = 128, .reads_kv = 1, .sparse = 1},
+    [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .sparse = 1},
     [VSAI_KERNEL_RANK] = {.shader = "rank", .workgroup = 256, .sparse = 1},
     [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .sparse = 1},
     [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .sparse = 1},
     [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .sparse = 1},
     [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_ATTEND_EXACT] = {.shader = "attend", .workgroup = 128, .reads_kv = 1,
-                                  .sparse = 1, .items = VSA_ITEMS_EXACT, .stored_scores = 1},
-    [VSAI_KERNEL_ATTEND_SAMPLES] = {.shader = "attend", .workgroup = 128, .reads_kv = 1,
-                                    .sparse = 1, .items = VSA_ITEMS_SAMPLES, .stored_scores = 1},
-    [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .workgroup = 128, .reads_kv = 1,
-                                  .items = VSA_ITEMS_RANGE},
+    [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .sparse = 1,
+                                   .stored_scores = 1},
+    [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .reads_kv = 1},
     [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 256, .sparse = 1},
     [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .sparse = 1},
     [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .workgroup = 128, .only_dense = 1},
@@ -40,15 +36,31 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_INDICES] = {.shader = "indices", .workgroup = 128},
 };
 
-/* Invocations that read one K row together: neighbours read neighbouring 16 bytes, which a GPU
- * merges; a CPU driver gains nothing and would only pay for the reduction. */
-static uint32_t choose_lanes(const vsa_context *context, const vsai_shape *shape)
-{
-    uint32_t lanes = 8;
+/* How the kernels that read K and V divide their work. GPUs merge neighbouring 16-byte reads, so a
+ * row is spread over many invocations. CPU drivers run few wide vectors and pay for every shared
+ * access, so an invocation does more of a row and workgroups are small. */
+typedef struct kv_tuning {
+    uint16_t workgroup;      /* of attend and score */
+    uint8_t  lanes;          /* per K row, at most */
+    uint8_t  repeat;
+    uint8_t  value_chunks;
+} kv_tuning;
 
-    if (context->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU) {
-        return 1;
-    }
+static const kv_tuning gpu_tuning = {.workgroup = 128, .lanes = 16, .repeat = 4,
+                                     .value_chunks = 1};
+static const kv_tuning cpu_tuning = {.workgroup = 32, .lanes = 4, .repeat = 4,
+                                     .value_chunks = 2};
+
+static const kv_tuning *choose_tuning(const vsa_context *context)
+{
+    return context->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU ? &cpu_tuning
+                                                                         : &gpu_tuning;
+}
+
+static uint32_t choose_lanes(const kv_tuning *tuning, const vsai_shape *shape)
+{
+    uint32_t lanes = tuning->lanes;
+
     while (lanes > shape->info.head_dim_k / 8) {
         lanes /= 2;
     }
@@ -95,13 +107,16 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
 {
     const kernel_info *kernel = &kernels[index];
     const vsai_shape *shape = &plan->shape;
+    const kv_tuning *tuning = choose_tuning(plan->context);
     uint32_t constants[VSA_ID_COUNT];
     char debug_name[96];
 
     memcpy(constants, shape->constants, sizeof(constants));
-    constants[VSA_ID_WG] = kernel->workgroup;
-    constants[VSA_ID_LANES] = choose_lanes(plan->context, shape);
-    constants[VSA_ID_ITEMS] = kernel->items;
+    constants[VSA_ID_WG] = kernel->workgroup != 0 ? kernel->workgroup : tuning->workgroup;
+    constants[VSA_ID_LANES] = choose_lanes(tuning, shape);
+    constants[VSA_ID_REPEAT] = tuning->repeat;
+    constants[VSA_ID_VALUE_CHUNKS] = tuning->value_chunks;
+    constants[VSA_ID_SPARSE] = kernel->sparse;
     constants[VSA_ID_STORED_SCORES] = kernel->stored_scores;
     constants[VSA_ID_ONLY_DENSE] = kernel->only_dense;
     snprintf(debug_name, sizeof(debug_name), "%.64s%s%s", name != NULL ? name : "",

@@ -233,15 +233,18 @@ static void record_attend(recorder *r)
     const uint32_t per_query = r->shape->info.kv_heads * r->shape->blocks;
 
     barrier_stage(r);
-    dispatch(r, VSAI_KERNEL_ATTEND_EXACT, r->shape->exact_splits, cells, per_query,
+    r->push.items = VSA_ITEMS_EXACT;
+    dispatch(r, VSAI_KERNEL_ATTEND_SPARSE, r->shape->exact_splits, cells, per_query,
              VSA_EXACT_CHUNK);
-    dispatch_ranges(r, VSAI_KERNEL_ATTEND_SAMPLES, &r->samples);
+    r->push.items = VSA_ITEMS_SAMPLES;
+    dispatch_ranges(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples);
 }
 
 static void record_extensions(recorder *r)
 {
     const uint32_t rows = r->groups * r->shape->group;
 
+    r->push.items = VSA_ITEMS_SAMPLES;
     for (uint32_t round = 0; round < VSA_ROUNDS; round++) {
         barrier_stage(r);
         r->push.round = round;
@@ -249,7 +252,7 @@ static void record_extensions(recorder *r)
         if (round + 1 < VSA_ROUNDS) {
             record_sample(r);
             barrier_stage(r);
-            dispatch_indirect(r, VSAI_KERNEL_ATTEND_SAMPLES, &r->samples, round + 1);
+            dispatch_indirect(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples, round + 1);
         }
     }
 }

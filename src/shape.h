@@ -37,8 +37,9 @@ typedef struct vsai_shape {
     uint64_t region_offset[VSAI_REGION_COUNT];
     uint64_t region_size[VSAI_REGION_COUNT];
     uint64_t scratch_size;
-    uint32_t constants[VSA_ID_COUNT];  /* WG, LANES, ITEMS, STORED_SCORES and ONLY_DENSE differ
-                                          by pipeline and are set there */
+    uint32_t constants[VSA_ID_COUNT];  /* the workgroup and its tuning, SPARSE,
+                                          STORED_SCORES and ONLY_DENSE differ by
+                                          pipeline and are set there */
 } vsai_shape;
 
 /* Bytes of K or V that the layout spans for max_sequences of max_tokens; 0 when paged. */

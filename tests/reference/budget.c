@@ -119,7 +119,8 @@ static ref_action decide(const vsa_policy *policy, const ref_row *row, uint32_t 
     if (e->error <= (double)policy->epsilon) {
         return REF_ACTION_MET;
     }
-    e->next = e->wanted > samples + REF_GROUPS ? e->wanted : samples + REF_GROUPS;
+    e->next = e->wanted + round_up(e->wanted / 8);   /* the next estimate of S may be larger */
+    e->next = e->next > samples + REF_GROUPS ? e->next : samples + REF_GROUPS;
     e->next = e->next < cap ? e->next : cap;
     if ((uint64_t)2 * e->next >= row->residual_count) {
         return REF_ACTION_DENSE;

@@ -144,7 +144,7 @@ typedef struct ref_estimate {
     double     quantile;         /* q */
     double     rank;             /* h; 1 for target denominator */
     double     error;            /* certified */
-    uint32_t   wanted;           /* 0 when b* is infinite and nothing can be asked for */
+    uint32_t   wanted;           /* of this budget, before margin and max_samples */
     uint32_t   next;             /* samples after an extension */
     ref_action action;
 } ref_estimate;

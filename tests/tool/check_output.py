@@ -101,24 +101,27 @@ def summary(command, path, rows):
 
 def dense(input_path, output_path):
     source, result = Tensors(input_path), Tensors(output_path)
-    scale = float(source.metadata["softmax_scale"])
+    given = source.metadata.get("softmax_scale")
     for index in source.layers("q"):
         k, v, q = (source.values(f"{name}.{index}") for name in "kvq")
         kv_heads, tokens, dim = source.shape(f"k.{index}")
         q_heads, queries, _ = source.shape(f"q.{index}")
+        scale = float(given) if given else dim ** -0.5
+        width = source.shape(f"v.{index}")[2]
         out, log_d = result.values(f"out.{index}"), result.values(f"log_normaliser.{index}")
         for head, query in ((0, 0), (q_heads - 1, queries - 1), (1, queries // 2)):
             length = tokens - queries + 1 + query
-            row, base = head * queries + query, head // (q_heads // kv_heads) * tokens * dim
+            row, kv_head = head * queries + query, head // (q_heads // kv_heads)
+            base, v_base = kv_head * tokens * dim, kv_head * tokens * width
             own = q[row * dim:(row + 1) * dim]
             logits = [scale * sum(a * b for a, b in zip(own, k[base + i * dim:base + (i + 1) * dim]))
                       for i in range(length)]
             largest = max(logits)
             weights = [math.exp(s - largest) for s in logits]
             total = sum(weights)
-            expected = [sum(w * v[base + i * dim + c] for i, w in enumerate(weights)) / total
-                        for c in range(dim)]
-            error = relative(out[row * dim:(row + 1) * dim], expected)
+            expected = [sum(w * v[v_base + i * width + c] for i, w in enumerate(weights)) / total
+                        for c in range(width)]
+            error = relative(out[row * width:(row + 1) * width], expected)
             require(error < 1e-4, f"layer {index} head {head} query {query}: off by {error}")
             require(abs(log_d[row] - largest - math.log(total)) < 1e-4,
                     f"layer {index} head {head} query {query}: log D {log_d[row]}")

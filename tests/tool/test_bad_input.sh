@@ -33,7 +33,7 @@ refuse() {
     grep -qF -- "$text" "$work/err" || fail "no '$text': $*: $(cat "$work/err")"
 }
 
-python3 "$here/make_bad_files.py" "$work" || exit 1
+python3 "$here/make_files.py" "$work" || exit 1
 good=$work/good.safetensors
 out=$work/result.safetensors
 
@@ -58,6 +58,9 @@ for ((length = 0; length < size; length += 97)); do
     head -c "$length" "$good" >"$work/prefix"
     refuse "$work/prefix" decode --trace "$work/prefix"
 done
+
+# A replay goes through all layers together.
+refuse "tensor 'k.1': has 33 tokens, tensor 'k.0' has 200" decode --trace "$work/mixed.safetensors"
 
 # The type of the cache decides what fits.
 cp "$work/too_large_for_f16" "$work/large"

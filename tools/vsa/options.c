@@ -145,15 +145,15 @@ static const option table[] = {
     {"help", NULL, OPTION_FLAG, FIELD(help), 0, 0, NULL, COMMAND_DEVICES | RUNS, "this text"},
 };
 
-enum { OPTION_TOTAL = sizeof table / sizeof table[0], TEXT_SIZE = 160 };
+enum { OPTION_TOTAL = sizeof table / sizeof table[0], TEXT_SIZE = 160, NAMES_SIZE = 128 };
 
 /* "dense|topk|..." */
-static void join_choices(const choice *choices, const char *separator, char text[TEXT_SIZE])
+static void join_choices(const choice *choices, const char *separator, char text[NAMES_SIZE])
 {
     size_t used = 0;
 
-    for (const choice *c = choices; c->name && used < TEXT_SIZE; c++) {
-        used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s",
+    for (const choice *c = choices; c->name && used < NAMES_SIZE; c++) {
+        used += (size_t)snprintf(text + used, NAMES_SIZE - used, "%s%s",
                                  c == choices ? "" : separator, c->name);
     }
 }
@@ -161,7 +161,7 @@ static void join_choices(const choice *choices, const char *separator, char text
 /* What the option accepts, to follow "must be" or "needs". */
 static void describe(const option *entry, char text[TEXT_SIZE])
 {
-    char names[TEXT_SIZE] = "";
+    char names[NAMES_SIZE] = "";
 
     switch (entry->kind) {
     case OPTION_FLAG:
@@ -372,7 +372,7 @@ void options_help(int command)
 {
     for (size_t i = 0; i < OPTION_TOTAL; i++) {
         const option *entry = &table[i];
-        char names[TEXT_SIZE] = "";
+        char names[NAMES_SIZE] = "";
         char left[TEXT_SIZE + 32];
 
         if (!(entry->commands & command)) {

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Writes safetensors files with one mistake each, and cases.txt beside them.
+"""Writes safetensors files with one mistake each, cases.txt beside them, and two good files.
 
-usage: make_bad_files.py DIRECTORY
+usage: make_files.py DIRECTORY
 
 Each line of cases.txt is FILE|TEXT: the tool must refuse FILE with one line that names the file and
 holds TEXT. Only the standard library is used.
 """
 import json
 import os
+import random
 import struct
 import sys
 
@@ -90,10 +91,32 @@ def raw_header(old, new):
 
 GOOD_HEADER, GOOD_DATA = entries(layer())
 GOOD = pack(GOOD_HEADER, GOOD_DATA)
+
+
+def random_tensor(shape, dtype):
+    count, code = 1, {"F16": "e", "F32": "f"}[dtype]
+    for dimension in shape:
+        count *= dimension
+    return dtype, list(shape), struct.pack(f"<{count}{code}",
+                                           *(RANDOM.gauss(0.25, 1) for _ in range(count)))
+
+
+# Layers of different shapes and types, one with a query for every token; and a tensor that is none
+# of the tool's business.
+RANDOM = random.Random(1)
+MIXED = {
+    **layer(0, k=random_tensor((2, 200, 40), "F16"), v=random_tensor((2, 200, 96), "F32"),
+            q=random_tensor((6, 3, 40), "F32")),
+    **layer(1, k=random_tensor((1, 33, 32), "F32"), v=random_tensor((1, 33, 32), "F32"),
+            q=random_tensor((3, 33, 32), "F16")),
+    "other": tensor((3, 5), "U8"),
+    "k.01": tensor((), "F64"),
+}
 K_BYTES = KV_HEADS * TOKENS * DIM * 2
 
 # ---- not a safetensors file
 write("good.safetensors", GOOD, None)
+write("mixed.safetensors", pack(*entries(MIXED)), None)
 write("empty", b"", "is empty")
 write("short", b"\x10\0\0", "too short")
 write("text", b"this is not a safetensors file at all\n", "header's size")

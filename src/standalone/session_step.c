@@ -1,0 +1,207 @@
+/* One append and one step of attention: a single submission. */
+#include "session.h"
+
+#include <string.h>
+
+/* Query 0 is written before the append, the others by vsa_cmd_decode. */
+#define FIRST_STAGE_QUERY 1
+#define QUERY_COUNT       (VSA_TIMESTAMP_COUNT + 1)
+
+static vsa_result check_step(const vsa_session *session, const vsa_session_step *step,
+                             const vsa_session_step_result *result, uint32_t sequence_count,
+                             uint32_t query_count)
+{
+    const vsa_log *log = &session->standalone->log;
+    if (step->layer >= session->layer_count) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "layer is %u, the session has %u",
+                         step->layer, session->layer_count);
+    }
+    if (sequence_count > session->max_sequences) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "sequence_count is %u, max_sequences is %u", sequence_count,
+                         session->max_sequences);
+    }
+    if (query_count > session->max_queries) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "query_count is %u, max_queries is %u",
+                         query_count, session->max_queries);
+    }
+    if (!step->lengths) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "vsa_session_step::lengths is required");
+    }
+    const int appends = step->new_k || step->new_v;
+    if (appends && (!step->new_k || !step->new_v || step->new_tokens == 0)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "an append needs new_k, new_v and new_tokens");
+    }
+    if (!appends && step->new_tokens) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "new_tokens is %u, new_k and new_v are NULL", step->new_tokens);
+    }
+    if (!appends && !step->q) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "a step needs q, or new_k and new_v, or all");
+    }
+    for (uint32_t i = 0; i < sequence_count; ++i) {
+        const uint32_t length = step->lengths[i];
+        if (length == 0 || length > session->max_tokens || length < step->new_tokens) {
+            return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                             "lengths[%u] is %u, must be %u to %u", i, length,
+                             step->new_tokens > 1 ? step->new_tokens : 1, session->max_tokens);
+        }
+    }
+    if (result && result->indices && (session->index_capacity == 0 || !step->q || step->dense)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "indices need index_capacity, q, and a step by the plan's method");
+    }
+    return VSA_SUCCESS;
+}
+
+static vsa_result write_inputs(vsa_session *session, const vsa_session_step *step,
+                               uint32_t sequence_count, uint32_t query_count)
+{
+    vsa_result status = vsa_buffer_write(session->lengths, 0, step->lengths,
+                                         sequence_count * sizeof(uint32_t));
+    if (!status && step->new_k) {
+        const uint64_t rows = (uint64_t)sequence_count * step->new_tokens;
+        const size_t values = (size_t)rows * session->kv_heads;
+        status = vsai_session_reserve_new(session, rows);
+        if (!status) {
+            status = vsa_buffer_write(session->new_k, 0, step->new_k,
+                                      values * session->head_dim_k * sizeof(float));
+        }
+        if (!status) {
+            status = vsa_buffer_write(session->new_v, 0, step->new_v,
+                                      values * session->head_dim_v * sizeof(float));
+        }
+    }
+    if (!status && step->q) {
+        status = vsa_buffer_write(session->q, 0, step->q,
+                                  (size_t)sequence_count * query_count * session->q_heads *
+                                      session->head_dim_k * sizeof(float));
+    }
+    return status;
+}
+
+static vsa_result record(vsa_session *session, const vsa_session_step *step,
+                         const vsa_step *info, int wants_indices, VkCommandBuffer cmd)
+{
+    const vsai_device_functions *vk = &session->standalone->vk;
+    const vsa_layer *layer = session->layers[step->layer].layer;
+    vsa_result status = VSA_SUCCESS;
+    if (session->queries) {
+        vk->CmdResetQueryPool(cmd, session->queries, 0, QUERY_COUNT);
+        vk->CmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, session->queries, 0);
+    }
+    if (step->new_k) {
+        status = vsa_cmd_append(layer, cmd, info, step->new_tokens);
+        /* Without a decode the append's end is timed here. */
+        if (!status && !step->q && session->queries) {
+            vk->CmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, session->queries,
+                                  FIRST_STAGE_QUERY + VSA_TIMESTAMP_BEGIN);
+        }
+    }
+    if (!status && step->q) {
+        status = step->dense ? vsa_cmd_dense(layer, cmd, info)
+                             : vsa_cmd_decode(layer, cmd, info);
+    }
+    if (!status && wants_indices) {
+        status = vsa_cmd_indices(layer, cmd, info, session->index_capacity);
+    }
+    return status;
+}
+
+static vsa_result read_times(vsa_session *session, vsa_session_step_result *result)
+{
+    vsa_standalone *standalone = session->standalone;
+    uint64_t values[QUERY_COUNT][2];   /* ticks, available */
+    memset(values, 0, sizeof(values));
+    const VkResult vk_result = standalone->vk.GetQueryPoolResults(
+        standalone->device, session->queries, 0, QUERY_COUNT, sizeof(values), values,
+        sizeof(values[0]), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WITH_AVAILABILITY_BIT);
+    /* Not ready: a query that this step did not write. */
+    if (vk_result != VK_SUCCESS && vk_result != VK_NOT_READY) {
+        return vsai_fail_vk(&standalone->log, vk_result, "vkGetQueryPoolResults");
+    }
+    const double ms = standalone->timestamp_period * 1e-6;
+    uint64_t last = values[0][0];
+    for (uint32_t i = 0; i < VSA_TIMESTAMP_COUNT; ++i) {
+        const uint64_t *value = values[FIRST_STAGE_QUERY + i];
+        if (!value[1] || !values[0][1]) {
+            continue;
+        }
+        /* The counter may wrap once. */
+        result->stage_ms[i] = (double)((value[0] - last) & standalone->timestamp_mask) * ms;
+        last = value[0];
+    }
+    result->gpu_ms = (double)((last - values[0][0]) & standalone->timestamp_mask) * ms;
+    return VSA_SUCCESS;
+}
+
+static vsa_result read_outputs(vsa_session *session, vsa_session_step_result *result, size_t rows)
+{
+    vsa_result status = VSA_SUCCESS;
+    if (result->out) {
+        status = vsa_buffer_read(session->out, 0, result->out,
+                                 rows * session->head_dim_v * sizeof(float));
+    }
+    if (!status && result->certificates) {
+        status = vsa_buffer_read(session->certificates, 0, result->certificates,
+                                 rows * sizeof(vsa_certificate));
+    }
+    if (!status && result->indices) {
+        status = vsa_buffer_read(session->indices, 0, result->indices,
+                                 rows * session->index_capacity * sizeof(int32_t));
+    }
+    return status;
+}
+
+vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
+                           vsa_session_step_result *result)
+{
+    const uint32_t sequence_count = step->sequence_count ? step->sequence_count : 1;
+    const uint32_t query_count = step->query_count ? step->query_count : 1;
+    if (result) {
+        result->gpu_ms = 0.0;
+        memset(result->stage_ms, 0, sizeof(result->stage_ms));
+    }
+    vsa_result status = check_step(session, step, result, sequence_count, query_count);
+    if (status) {
+        return status;
+    }
+    status = write_inputs(session, step, sequence_count, query_count);
+    if (status) {
+        return status;
+    }
+    vsa_step info = {
+        .sequence_count = sequence_count,
+        .query_count = query_count,
+        .seed = step->seed,
+        .stream = step->stream,
+        .timestamps = session->queries,
+        .first_query = FIRST_STAGE_QUERY,
+    };
+    for (uint32_t i = 0; i < sequence_count; ++i) {
+        if (step->lengths[i] > info.max_length_tokens) {
+            info.max_length_tokens = step->lengths[i];
+        }
+    }
+    VkCommandBuffer cmd;
+    status = vsai_submit_begin(session->standalone, &cmd);
+    if (status) {
+        return status;
+    }
+    status = record(session, step, &info, result && result->indices, cmd);
+    if (status) {
+        /* Never submitted: the next vsai_submit_begin resets it. */
+        return status;
+    }
+    status = vsai_submit_end(session->standalone);
+    if (!status && result && session->queries) {
+        status = read_times(session, result);
+    }
+    if (!status && result && step->q) {
+        status = read_outputs(session, result,
+                              (size_t)sequence_count * query_count * session->q_heads);
+    }
+    return status;
+}

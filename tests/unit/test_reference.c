@@ -1,0 +1,277 @@
+/* The reference itself: what it is compared with is simpler still. */
+#include "check.h"
+#include "reference.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void every_f16_survives(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        float value = ref_f32_from_f16((uint16_t)bits);
+        if (isnan(value)) {
+            assert_true(isnan(ref_round(VSA_DTYPE_F16, value)));
+            continue;
+        }
+        assert_int_equal(ref_f16_from_f32(value), bits);
+    }
+    check_near(ref_f32_from_f16(0x0001), 0x1p-24, 0);
+    check_near(ref_f32_from_f16(0x3c00), 1, 0);
+    check_near(ref_f32_from_f16(0x7bff), 65504, 0);
+}
+
+/* Half way between neighbours goes to the even one; a hair to either side does not. */
+static void halves_round_to_nearest_even(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x7bff; bits++) {
+        double low = ref_f32_from_f16((uint16_t)bits), high = ref_f32_from_f16((uint16_t)(bits + 1));
+        float middle = (float)((low + high) / 2);
+        assert_int_equal(ref_f16_from_f32(middle), bits + (bits & 1));
+        assert_int_equal(ref_f16_from_f32(nextafterf(middle, 0)), bits);
+        assert_int_equal(ref_f16_from_f32(nextafterf(middle, INFINITY)), bits + 1);
+        assert_int_equal(ref_f16_from_f32(-middle), 0x8000 | (bits + (bits & 1)));
+    }
+    assert_int_equal(ref_f16_from_f32(65519.996f), 0x7bff);
+    assert_int_equal(ref_f16_from_f32(65520.0f), 0x7c00);
+    for (uint32_t bits = 0; bits < 0x7f7f; bits++) {
+        double low = ref_f32_from_bf16((uint16_t)bits);
+        double high = ref_f32_from_bf16((uint16_t)(bits + 1));
+        float middle = (float)((low + high) / 2);
+        assert_int_equal(ref_bf16_from_f32(middle), bits + (bits & 1));
+        assert_int_equal(ref_bf16_from_f32(nextafterf(middle, INFINITY)), bits + 1);
+    }
+    assert_true(isnan(ref_round(VSA_DTYPE_BF16, NAN)));
+}
+
+static void fractions_round_to_nearest(void **state)
+{
+    (void)state;
+    static const float fractions[] = { 0, 1e-9f, 0.02f, 0.025f, 0.05f, 0.25f, 0.5f, 0.999999f, 1 };
+    for (size_t f = 0; f < sizeof fractions / sizeof *fractions; f++) {
+        for (uint32_t n = 0; n < 100000; n += n < 1000 ? 1 : 997) {
+            double exact = (double)fractions[f] * n;
+            check_near(ref_fraction_of(fractions[f], n), exact, 0.5 + 1e-4);
+        }
+    }
+    assert_int_equal(ref_fraction_of(1, 1u << 24), 1u << 24);
+    assert_int_equal(ref_fraction_of(0.5f, 5), 3);   /* exactly half rounds up */
+}
+
+/* The exact set by its definition: a candidate is in when fewer than k candidates beat it. */
+static void selection_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { LENGTH = 70 };
+    ref_random random = { 3 };
+    for (int round = 0; round < 300; round++) {
+        uint32_t length = 1 + ref_random_below(&random, LENGTH);
+        uint32_t group = 1 + ref_random_below(&random, 3);
+        double logits[3][LENGTH], ranked[LENGTH];
+        const double *heads[3] = { logits[0], logits[1], logits[2] };
+        vsa_policy policy = { .sink_tokens = ref_random_below(&random, 20),
+                              .window_tokens = ref_random_below(&random, 20),
+                              .top_k = ref_random_below(&random, 40) };
+        for (uint32_t h = 0; h < group; h++) {
+            for (uint32_t i = 0; i < length; i++) {
+                logits[h][i] = ref_random_below(&random, 5) * (i % 2 ? -1.0 : 1.0);   /* -0.0 too */
+            }
+        }
+        for (uint32_t i = 0; i < length; i++) {
+            ranked[i] = -INFINITY;
+            for (uint32_t h = 0; h < group; h++) {
+                double top = group == 1 ? 0 : -INFINITY;
+                for (uint32_t j = 0; group > 1 && j < length; j++) {
+                    top = fmax(top, logits[h][j]);
+                }
+                ranked[i] = fmax(ranked[i], logits[h][i] - top);
+            }
+        }
+        uint8_t member[LENGTH];
+        ref_exact_set set;
+        ref_select(&policy, heads, group, length, &set, member);
+        uint32_t members = 0;
+        for (uint32_t i = 0; i < length; i++) {
+            int always = i < policy.sink_tokens || i + policy.window_tokens >= length;
+            uint32_t better = 0;
+            for (uint32_t j = set.sink_end; j < set.window_begin; j++) {
+                better += ranked[j] > ranked[i] || (ranked[j] == ranked[i] && j < i);
+            }
+            assert_int_equal(member[i], always || better < policy.top_k);
+            members += member[i];
+        }
+        assert_int_equal(members, set.exact_count);
+        assert_int_equal(members + set.residual_count, length);
+    }
+}
+
+static void attention_of_small_cases(void **state)
+{
+    (void)state;
+    const float v[] = { 1, 2, 3, 4, 5, 6 };
+    double logits[] = { log(1), log(2), log(5) }, out[2];
+    check_near(ref_attend(logits, v, 2, 2, 3, out), log(8), 1e-15);
+    check_near(out[0], (1 * 1 + 2 * 3 + 5 * 5) / 8.0, 1e-15);
+    check_near(out[1], (1 * 2 + 2 * 4 + 5 * 6) / 8.0, 1e-15);
+    assert_true(isnan(ref_attend(logits, v, 2, 2, 0, out)));
+    check_near(out[0], 0, 0);
+    logits[1] = INFINITY;
+    assert_true(isnan(ref_attend(logits, v, 2, 2, 3, out)));
+    check_near(out[1], 0, 0);
+    /* The logits' offset does not matter, however large. */
+    double large[] = { 5000, 5000 + log(3) };
+    check_near(ref_attend(large, v, 2, 2, 2, out), 5000 + log(4), 1e-9);
+    check_near(out[0], (1 + 3 * 3) / 4.0, 1e-12);
+
+    const float q[] = { 1, -2 }, k[] = { 3, 1, -1, 9, 2, 0, -1, 9 };
+    ref_logits(q, k, 4, 2, 2, 0.5, 0, logits);
+    check_near(logits[0], 0.5, 0);
+    check_near(logits[1], 1, 0);
+    ref_logits(q, k, 4, 2, 2, 0.5, 2, logits);
+    check_near(logits[1], 2 * tanh(0.5), 1e-15);
+}
+
+static void base_sample_sizes(void **state)
+{
+    (void)state;
+    vsa_policy policy = { .base_samples = 64, .base_fraction = 0.025f, .base_max_samples = 256 };
+    assert_int_equal(ref_base_samples(&policy, 0), 0);
+    assert_int_equal(ref_base_samples(&policy, 128), 0);    /* 2 * 64 reaches N */
+    assert_int_equal(ref_base_samples(&policy, 129), 64);
+    assert_int_equal(ref_base_samples(&policy, 4000), 128); /* 100, rounded up to a multiple of 32 */
+    assert_int_equal(ref_base_samples(&policy, 1000000), 256);
+    policy.max_samples = 100;
+    assert_int_equal(ref_base_samples(&policy, 1000000), 96);
+    policy.max_samples = 5;
+    assert_int_equal(ref_base_samples(&policy, 1000000), 32);
+    policy.max_samples = 0;
+    policy.base_max_samples = 70;
+    assert_int_equal(ref_base_samples(&policy, 1000000), 96);
+}
+
+enum { TOKENS = 2000, DIM = 16 };
+
+typedef struct example {
+    double   logits[TOKENS];
+    float    v[TOKENS * DIM];
+    uint8_t  member[TOKENS];
+    uint32_t samples[TOKENS];
+    ref_exact_set set;
+    ref_row  row;
+} example;
+
+static example *make_example(const vsa_policy *policy, double spread, double mean)
+{
+    example *e = calloc(1, sizeof *e);
+    ref_random random = { 9 };
+    for (uint32_t i = 0; i < TOKENS; i++) {
+        e->logits[i] = spread * ref_random_normal(&random);
+        for (uint32_t c = 0; c < DIM; c++) {
+            e->v[i * DIM + c] = (float)(mean + ref_random_normal(&random));
+        }
+    }
+    const double *heads[1] = { e->logits };
+    ref_select(policy, heads, 1, TOKENS, &e->set, e->member);
+    ref_permutation permutation;
+    ref_permutation_init(&permutation, 1, 2, 3, 4, TOKENS);
+    ref_draw(&permutation, e->member, TOKENS, e->samples);
+    e->row = (ref_row){ e->logits, e->v, DIM, DIM, TOKENS, e->member, e->set.residual_count,
+                        e->samples };
+    return e;
+}
+
+/* All of the residual sampled: nothing is left to be uncertain about. */
+static void a_full_sample_is_exact(void **state)
+{
+    (void)state;
+    vsa_policy policy = { .method = VSA_METHOD_VATTENTION, .sink_tokens = 16, .window_tokens = 16,
+                          .top_k = 48, .epsilon = 0.1f, .delta = 0.1f };
+    for (int target = VSA_TARGET_DENOMINATOR; target <= VSA_TARGET_OUTPUT; target++) {
+        policy.target = (vsa_target)target;
+        example *e = make_example(&policy, 1, 0.5);
+        ref_estimate estimate;
+        double out[DIM];
+        uint32_t all = e->set.residual_count;
+        assert_int_equal(all % REF_GROUPS, 0);
+        double log_normaliser = ref_attend(e->logits, e->v, DIM, DIM, TOKENS, out);
+        ref_evaluate(&policy, &e->row, all, 0, &estimate);
+        check_near(ref_relative_error(estimate.out, out, DIM), 0, 1e-12);
+        check_near(estimate.shift + log(estimate.denominator), log_normaliser, 1e-12);
+        check_near(estimate.error, 0, 1e-6);
+        assert_int_equal(estimate.action, REF_ACTION_MET);
+        free(e);
+    }
+}
+
+static void rules_in_their_order(void **state)
+{
+    (void)state;
+    vsa_policy policy = { .method = VSA_METHOD_VATTENTION, .target = VSA_TARGET_OUTPUT,
+                          .sink_tokens = 16, .window_tokens = 16, .top_k = 40,
+                          .base_samples = 64, .epsilon = 0.2f, .delta = 0.1f };
+    ref_row_result result;
+    example *e = make_example(&policy, 1, 0.5);
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_MET);
+    check_between(result.error, 1e-3, 0.2);
+    assert_true(result.extensions > 0);
+    assert_int_equal(result.exact_tokens, 72);
+
+    /* Rule 5: a cap, reported. */
+    policy.max_samples = 100;
+    policy.on_miss = VSA_MISS_REPORT;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_MISSED);
+    assert_int_equal(result.sampled_tokens, 96);
+    assert_true(result.error > 0.2 && result.wanted_samples > 96);
+    policy.on_miss = VSA_MISS_DENSE;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_EXACT);
+    assert_int_equal(result.exact_tokens, TOKENS);
+
+    /* Rule 4: the budget reaches half of the residual. */
+    policy.max_samples = 0;
+    policy.on_miss = VSA_MISS_REPORT;
+    policy.epsilon = 0.01f;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_EXACT);
+
+    /* Rule 2: a heavy token that the exact set missed. It counts N / b times in D as well, so the
+     * rule can only speak when b / N is above epsilon / 2. */
+    policy.epsilon = 0.2f;
+    policy.base_samples = 256;
+    e->logits[e->samples[3]] = 12;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_EXACT);
+    assert_int_equal(result.extensions, 0);
+
+    /* Rule 1 comes first. */
+    e->logits[e->samples[3]] = NAN;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_INVALID);
+    free(e);
+
+    /* A residual too small to sample. */
+    policy.top_k = 1900;
+    e = make_example(&policy, 1, 0.5);
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_EXACT);
+    assert_int_equal(result.sampled_tokens, 0);
+    free(e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_f16_survives),
+        cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(fractions_round_to_nearest),
+        cmocka_unit_test(selection_matches_its_definition),
+        cmocka_unit_test(attention_of_small_cases),
+        cmocka_unit_test(base_sample_sizes),
+        cmocka_unit_test(a_full_sample_is_exact),
+        cmocka_unit_test(rules_in_their_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
