@@ -23,7 +23,7 @@ const uint FLAG_WORDS = (WG + 31) / 32;
         uint word = gl_LocalInvocationID.x / 32u;                                              \
         uint count = uint(bitCount(name##_words[word] &                                        \
                                    ((1u << (gl_LocalInvocationID.x & 31u)) - 1u)));            \
-        for (uint i = 0; i < LOOP(FLAG_WORDS); i++) {                                          \
+        for (uint i = 0; i < FLAG_WORDS; i++) {                                                \
             count += i < word ? uint(bitCount(name##_words[i])) : 0u;                          \
         }                                                                                      \
         return count;                                                                          \
@@ -31,7 +31,7 @@ const uint FLAG_WORDS = (WG + 31) / 32;
     uint name##_total()                                                                        \
     {                                                                                          \
         uint count = 0u;                                                                       \
-        for (uint i = 0; i < LOOP(FLAG_WORDS); i++) {                                          \
+        for (uint i = 0; i < FLAG_WORDS; i++) {                                                \
             count += uint(bitCount(name##_words[i]));                                          \
         }                                                                                      \
         return count;                                                                          \

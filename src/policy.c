@@ -13,6 +13,14 @@ uint32_t vsai_fraction_of(uint32_t count, uint32_t fraction_bits)
     return (uint32_t)(((uint64_t)count * fraction_bits + 0x80000000u) >> 32);
 }
 
+static const char *const method_names[] = {"none",   "dense",      "topk",  "topp",
+                                           "sample", "vattention", "guided"};
+static const char *const scorer_names[] = {"none", "exact", "page", "sign", "int8", "int4"};
+static const char *const bound_names[] = {"none", "clt", "strict"};
+
+#define NAME_OF(names, value) \
+    ((unsigned)(value) < sizeof(names) / sizeof(names[0]) ? names[(unsigned)(value)] : "unknown")
+
 /* NaN fails every comparison, so the conditions are written to accept. */
 static int in_open(float value, float low, float high)
 {
@@ -55,8 +63,8 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
 
     if (policy->method != VSA_METHOD_DENSE && policy->method != VSA_METHOD_VATTENTION) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "method %d is not supported: this version has dense and vattention",
-                         (int)policy->method);
+                         "method %s (%d) is not supported: this version has dense and vattention",
+                         NAME_OF(method_names, policy->method), (int)policy->method);
     }
     if (policy->target < VSA_TARGET_DENOMINATOR || policy->target > VSA_TARGET_OUTPUT) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "target is %d, must be 1 to 3",
@@ -71,12 +79,13 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
     }
     if (policy->scorer != VSA_SCORER_EXACT) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "scorer %d is not supported: this version has exact",
-                         (int)policy->scorer);
+                         "scorer %s (%d) is not supported: this version has exact",
+                         NAME_OF(scorer_names, policy->scorer), (int)policy->scorer);
     }
     if (policy->bound != VSA_BOUND_CLT) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "bound %d is not supported: this version has clt", (int)policy->bound);
+                         "bound %s (%d) is not supported: this version has clt",
+                         NAME_OF(bound_names, policy->bound), (int)policy->bound);
     }
     return check_sampling(policy, log);
 }

@@ -99,8 +99,10 @@ static vsa_result check_plane(const vsa_plan_create_info *info, const vsa_plane_
     const uint32_t row_size = vsa_dtype_row_size(plane->dtype, head_dim);
 
     if (!is_plain_dtype(plane->dtype)) {
+        static const char *const names[] = {"none", "f32", "f16", "bf16", "q8_0", "q4_0"};
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "%c dtype %d is not supported: this version has f32, f16 and bf16", name,
+                         "%c dtype %s (%d) is not supported: this version has f32, f16 and bf16",
+                         name, (unsigned)plane->dtype < 6 ? names[plane->dtype] : "unknown",
                          (int)plane->dtype);
     }
     if (plane->token_stride % 4 != 0 || plane->head_stride % 4 != 0 ||

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Shared by tools/run and tools/test: installs what is missing, and builds.
 
 # What a build needs, in Debian's and Ubuntu's names.

@@ -36,7 +36,7 @@ class Tensors:
         with open(path, "rb") as file:
             content = file.read()
         (size,) = struct.unpack("<Q", content[:8])
-        require(size % 8 == 0, f"{path}: the data is not aligned")
+        self.aligned = size % 8 == 0
         self.header = json.loads(content[8:8 + size])
         self.metadata = self.header.pop("__metadata__", {})
         self.data = content[8 + size:]
@@ -101,6 +101,7 @@ def summary(command, path, rows):
 
 def dense(input_path, output_path):
     source, result = Tensors(input_path), Tensors(output_path)
+    require(result.aligned, "the data is not aligned")
     given = source.metadata.get("softmax_scale")
     for index in source.layers("q"):
         k, v, q = (source.values(f"{name}.{index}") for name in "kvq")
@@ -114,8 +115,8 @@ def dense(input_path, output_path):
             row, kv_head = head * queries + query, head // (q_heads // kv_heads)
             base, v_base = kv_head * tokens * dim, kv_head * tokens * width
             own = q[row * dim:(row + 1) * dim]
-            logits = [scale * sum(a * b for a, b in zip(own, k[base + i * dim:base + (i + 1) * dim]))
-                      for i in range(length)]
+            keys = (k[base + i * dim:base + (i + 1) * dim] for i in range(length))
+            logits = [scale * sum(a * b for a, b in zip(own, key)) for key in keys]
             largest = max(logits)
             weights = [math.exp(s - largest) for s in logits]
             total = sum(weights)
@@ -147,7 +148,8 @@ def attend(input_path, output_path, dense_path, epsilon, delta):
             require(result.shape(f"{name}.{index}") == [heads, queries], f"shape of {name}")
         out, reference = result.values(f"out.{index}"), exact.values(f"out.{index}")
         status, bound = result.values(f"status.{index}"), result.values(f"error_bound.{index}")
-        read, sampled = result.values(f"exact_tokens.{index}"), result.values(f"sampled_tokens.{index}")
+        read = result.values(f"exact_tokens.{index}")
+        sampled = result.values(f"sampled_tokens.{index}")
         for row in range(heads * queries):
             length = tokens - queries + 1 + row % queries
             require(status[row] in (EXACT, MET, MISSED), f"status {status[row]}")

@@ -177,7 +177,8 @@ case("overlap", "overlaps", layer(),
 case("same_place", "overlaps", layer(), edit=lambda h: h["v.0"].update(data_offsets=[0, K_BYTES]))
 write("hole", pack({"k.0": GOOD_HEADER["k.0"],
                     "q.0": {"dtype": "F16", "shape": [Q_HEADS, QUERIES, DIM],
-                            "data_offsets": [2 * K_BYTES, 2 * K_BYTES + Q_HEADS * QUERIES * DIM * 2]}},
+                            "data_offsets": [2 * K_BYTES,
+                                             2 * K_BYTES + Q_HEADS * QUERIES * DIM * 2]}},
                    GOOD_DATA), "tensor 'q.0'")
 write("duplicate_name", raw_header('"v.0"', '"k.0"'), "tensor 'k.0'")
 write("duplicate_key", raw_header('"dtype": "F16"', '"dtype": "F16", "dtype": "F16"'),

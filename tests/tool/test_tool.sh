@@ -74,7 +74,7 @@ run 0 attend --input "$work/small" --output "$work/first" $sparse --dump-indices
 check attend "$work/small" "$work/first" "$work/small_dense" 0.1 0.1
 check indices "$work/small" "$work/first"
 
-# The same inputs and seed give the same bytes, alone or beside an index dump; another seed does not.
+# The same inputs and seed give the same bytes, also beside an index dump; another seed does not.
 run 0 attend --input "$work/small" --output "$work/again" $sparse "${common[@]}"
 check equal "$work/again" "$work/first" out.0 out.1 status.1 error_bound.0 log_normaliser.1
 run 0 attend --input "$work/small" --output "$work/seed" $sparse --seed 1 "${common[@]}"
