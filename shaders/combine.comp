@@ -15,18 +15,18 @@ layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
 layout(constant_id = VSA_ID_DENSE_ON_MISS) const uint DENSE_ON_MISS = 1;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
-layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { float partials[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { vec4 partials[]; };
 
-const uint GROUPS = VSA_RANDOM_GROUPS;
-const uint TILE_CHANNELS = 32;
+const uint GROUPS = VSA_RANDOM_GROUPS;   // WG is (GROUPS / 2)^2
+const uint TILE_QUADS = 8;   // of 4 channels
 #define INFINITE uintBitsToFloat(0x7f800000u)
 
 shared vec4 reduce_shared[WG];
 shared float scale_shared[WG];
 shared float group_scale[GROUPS];
 shared float group_sum[GROUPS];
-shared float out_shared[DV];
-shared float rho_shared[GROUPS * (TILE_CHANNELS + 1)];
+shared vec4 out_shared[DV / 4];
+shared vec4 rho_shared[GROUPS * (TILE_QUADS + 1)];
 
 // Sums and maxima over the workgroup, in two levels of REDUCE_WIDTH: the same for every invocation
 // and device. Four at a time, because barriers are what these cost.
@@ -75,6 +75,10 @@ vec4 reduce_max(vec4 value)
     return best;
 }
 
+// In units of 4 words: the header (VSA_PARTIAL_...) and the values of a partial.
+uint partial_at(uint row, uint slot) { return partial_word(row, slot) / 4u; }
+uint values_at(uint row, uint slot) { return partial_at(row, slot) + VSA_PARTIAL_VALUES / 4; }
+
 struct Sample {
     uint residual;   // N
     uint count;      // b
@@ -95,11 +99,14 @@ Estimate estimate_row(uint row, Sample s)
 {
     uint tid = gl_LocalInvocationID.x;
     float ratio = float(s.residual) / float(s.count);
-    uint sample_word = partial_word(row, EXACT_SPLITS + min(tid, GROUPS - 1));
-    float own_max = tid < GROUPS ? partials[sample_word + VSA_PARTIAL_MAX] : MASKED;
+    vec4 header = vec4(MASKED, 0.0, 0.0, 0.0);
+    if (tid < GROUPS) {
+        header = partials[partial_at(row, EXACT_SPLITS + tid)];
+    }
+    float own_max = header[VSA_PARTIAL_MAX];
     float exact_max = MASKED;
     for (uint i = tid; i < s.splits; i += WG) {
-        exact_max = max(exact_max, partials[partial_word(row, i) + VSA_PARTIAL_MAX]);
+        exact_max = max(exact_max, partials[partial_at(row, i)][VSA_PARTIAL_MAX]);
     }
     vec4 maxima = reduce_max(vec4(own_max, exact_max, MASKED, MASKED));
     Estimate e;
@@ -107,29 +114,28 @@ Estimate estimate_row(uint row, Sample s)
     e.heaviest = weight(maxima.x, e.maximum);
 
     float scale = weight(own_max, e.maximum);
-    float sum = tid < GROUPS ? scale * partials[sample_word + VSA_PARTIAL_SUM] : 0.0;
-    float squares = tid < GROUPS ? scale * scale * partials[sample_word + VSA_PARTIAL_SQUARES] : 0.0;
+    float sum = scale * header[VSA_PARTIAL_SUM];
+    float squares = scale * scale * header[VSA_PARTIAL_SQUARES];
     if (tid < GROUPS) {
         group_scale[tid] = scale;
         group_sum[tid] = sum;
     }
 
-    // Exact set, a tile of splits at a time; invocation tid owns channel tid.
+    // Exact set, a tile of splits at a time; invocation tid owns channels 4 tid to 4 tid + 3.
     float exact_sum = 0.0;
-    float numerator = 0.0;
+    vec4 numerator = vec4(0.0);
     for (uint base = 0; base < s.splits; base += WG) {
         uint count = min(s.splits - base, WG);
         if (tid < count) {
-            uint word = partial_word(row, base + tid);
-            float split_scale = weight(partials[word + VSA_PARTIAL_MAX], e.maximum);
+            vec4 split = partials[partial_at(row, base + tid)];
+            float split_scale = weight(split[VSA_PARTIAL_MAX], e.maximum);
             scale_shared[tid] = split_scale;
-            exact_sum += split_scale * partials[word + VSA_PARTIAL_SUM];
+            exact_sum += split_scale * split[VSA_PARTIAL_SUM];
         }
         barrier();
-        if (tid < DV) {
+        if (tid < DV / 4) {
             for (uint i = 0; i < count; i++) {
-                numerator += scale_shared[i] *
-                             partials[partial_word(row, base + i) + VSA_PARTIAL_VALUES + tid];
+                numerator += scale_shared[i] * partials[values_at(row, base + i) + tid];
             }
         }
         barrier();
@@ -139,17 +145,16 @@ Estimate estimate_row(uint row, Sample s)
     e.squares = sums.z;
     e.denominator = sums.x + ratio * e.sampled_sum;
 
-    float value = 0.0;
-    if (tid < DV) {
-        float sampled = 0.0;
+    vec4 value = vec4(0.0);
+    if (tid < DV / 4) {
+        vec4 sampled = vec4(0.0);
         for (uint i = 0; i < LOOP(GROUPS); i++) {
-            sampled += group_scale[i] *
-                       partials[partial_word(row, EXACT_SPLITS + i) + VSA_PARTIAL_VALUES + tid];
+            sampled += group_scale[i] * partials[values_at(row, EXACT_SPLITS + i) + tid];
         }
         value = (numerator + ratio * sampled) / e.denominator;
         out_shared[tid] = value;
     }
-    e.out_squared = reduce_sum(vec4(value * value, 0.0, 0.0, 0.0)).x;
+    e.out_squared = reduce_sum(vec4(dot(value, value), 0.0, 0.0, 0.0)).x;
     return e;
 }
 
@@ -163,54 +168,50 @@ Spread group_spread(uint row, Sample s, Estimate e)
 {
     uint tid = gl_LocalInvocationID.x;
     float factor = float(s.residual) / float(s.count) / e.denominator;
-    const uint pairs = GROUPS * GROUPS / WG;
-    const uint share = GROUPS * TILE_CHANNELS / WG;
-    float dots[pairs];
-    for (uint i = 0; i < pairs; i++) {
-        dots[i] = 0.0;
-    }
-    float trace = 0.0;
-    for (uint base = 0; base < LOOP(DV); base += TILE_CHANNELS) {
+    const uint share = GROUPS * TILE_QUADS / WG;
+    // Invocation tid owns the products of two random groups with two others: WG = 16 * 16.
+    uint first = tid / (GROUPS / 2) * 2u;
+    uint second = tid % (GROUPS / 2) * 2u;
+    vec4 dots = vec4(0.0);
+    for (uint base = 0; base < LOOP(DV / 4); base += TILE_QUADS) {
         for (uint i = 0; i < LOOP(share); i++) {
-            uint item = tid * share + i;
-            uint g = item / TILE_CHANNELS;
-            uint channel = base + item % TILE_CHANNELS;
-            float rho = 0.0;
-            if (channel < DV) {
-                float mean = TARGET == VSA_TARGET_O ? out_shared[channel] : 0.0;
-                float value = partials[partial_word(row, EXACT_SPLITS + g) + VSA_PARTIAL_VALUES +
-                                       channel];
-                rho = factor * (group_scale[g] * value - group_sum[g] * mean);
+            uint item = tid + i * WG;
+            uint g = item / TILE_QUADS;
+            uint quad = base + item % TILE_QUADS;
+            vec4 rho = vec4(0.0);
+            if (quad < DV / 4) {
+                vec4 mean = TARGET == VSA_TARGET_O ? out_shared[quad] : vec4(0.0);
+                rho = factor * (group_scale[g] * partials[values_at(row, EXACT_SPLITS + g) + quad] -
+                                group_sum[g] * mean);
             }
-            rho_shared[g * (TILE_CHANNELS + 1) + item % TILE_CHANNELS] = rho;
+            rho_shared[g * (TILE_QUADS + 1) + item % TILE_QUADS] = rho;
         }
         barrier();
-        if (tid < TILE_CHANNELS) {
-            float mean = 0.0;
+        if (tid < TILE_QUADS) {
+            vec4 mean = vec4(0.0);
             for (uint g = 0; g < LOOP(GROUPS); g++) {
-                mean += rho_shared[g * (TILE_CHANNELS + 1) + tid];
+                mean += rho_shared[g * (TILE_QUADS + 1) + tid];
             }
             mean /= float(GROUPS);
             for (uint g = 0; g < LOOP(GROUPS); g++) {
-                rho_shared[g * (TILE_CHANNELS + 1) + tid] -= mean;
+                rho_shared[g * (TILE_QUADS + 1) + tid] -= mean;
             }
         }
         barrier();
-        for (uint i = 0; i < pairs; i++) {
-            uint first = (tid + i * WG) / GROUPS * (TILE_CHANNELS + 1);
-            uint second = (tid + i * WG) % GROUPS * (TILE_CHANNELS + 1);
-            for (uint channel = 0; channel < LOOP(TILE_CHANNELS); channel++) {
-                dots[i] += rho_shared[first + channel] * rho_shared[second + channel];
-            }
+        for (uint quad = 0; quad < LOOP(TILE_QUADS); quad++) {
+            vec4 a0 = rho_shared[first * (TILE_QUADS + 1) + quad];
+            vec4 a1 = rho_shared[(first + 1u) * (TILE_QUADS + 1) + quad];
+            vec4 b0 = rho_shared[second * (TILE_QUADS + 1) + quad];
+            vec4 b1 = rho_shared[(second + 1u) * (TILE_QUADS + 1) + quad];
+            dots += vec4(dot(a0, b0), dot(a0, b1), dot(a1, b0), dot(a1, b1));
         }
         barrier();
     }
-    float squares = 0.0;
-    for (uint i = 0; i < pairs; i++) {
-        bool diagonal = (tid + i * WG) / GROUPS == (tid + i * WG) % GROUPS;
-        trace += diagonal ? dots[i] : 0.0;
-        squares += diagonal ? 0.0 : dots[i] * dots[i];
-    }
+    // On the diagonal blocks x and w are squared lengths, y and z one pair seen twice.
+    bool diagonal = first == second;
+    float trace = diagonal ? dots.x + dots.w : 0.0;
+    vec4 pairs = diagonal ? vec4(0.0, dots.yz, 0.0) : dots;
+    float squares = dot(pairs, pairs);
     vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
     Spread spread;
     spread.trace = sums.x / float(GROUPS - 1);
@@ -241,9 +242,10 @@ void finish_row(uint row, uint group, uint status, float error, Estimate e, uint
 {
     uint tid = gl_LocalInvocationID.x;
     bool invalid = status == VSA_STATUS_INVALID;
-    for (uint pair = tid; pair < DV / 2; pair += WG) {
-        write_out_pair(row, pair, invalid ? 0.0 : out_shared[pair * 2u],
-                       invalid ? 0.0 : out_shared[pair * 2u + 1u]);
+    for (uint quad = tid; quad < DV / 4; quad += WG) {
+        vec4 value = invalid ? vec4(0.0) : out_shared[quad];
+        write_out_pair(row, quad * 2u, value.x, value.y);
+        write_out_pair(row, quad * 2u + 1u, value.z, value.w);
     }
     if (tid == 0u) {
         float log_normaliser = invalid ? -INFINITE : e.maximum + log(e.denominator);

@@ -55,22 +55,23 @@ void main()
             equal_set();
         }
         barrier();
-        uint above_rank = before_above + above_before();
-        uint equal_rank = before_equal + equal_before();
-        bool taken = is_above || (is_equal && equal_rank < threshold.wanted);
-        if (taken) {
-            lists[TOP_OFFSET + group * LIST_STRIDE + above_rank +
-                  min(equal_rank, threshold.wanted)] = token;
+        bool taken = false;
+        if (is_above || is_equal) {
+            uint above_rank = before_above + above_before();
+            uint equal_rank = before_equal + equal_before();
+            taken = is_above || equal_rank < threshold.wanted;
+            if (taken) {
+                lists[TOP_OFFSET + group * LIST_STRIDE + above_rank +
+                      min(equal_rank, threshold.wanted)] = token;
+            }
         }
         if (token < end && (taken || token < sink_end || token >= window)) {
             atomicOr(member_words[(token - first) / 32u], 1u << (token & 31u));
         }
-        uint above_sum = above_total();
-        uint equal_sum = equal_total();
         barrier();
         if (tid == 0u) {
-            before_above += above_sum;
-            before_equal += equal_sum;
+            before_above += above_total();
+            before_equal += equal_total();
         }
         barrier();
     }

@@ -33,7 +33,10 @@ Threshold threshold_read(uint group, uint digit)
     return Threshold(control[word], control[word + 1u]);
 }
 
-shared uint radix_sum[WG];
+const uint RADIX_BLOCK = 16;
+
+shared uint radix_sum[WG];                // keys in the share of each invocation
+shared uint radix_block[WG / RADIX_BLOCK];  // keys in each block of shares
 shared Threshold radix_found;
 
 // All invocations call it; WG divides VSA_RADIX_BINS. Reads the finished histogram of `digit`.
@@ -53,8 +56,19 @@ Threshold threshold_find(uint group, uint digit)
         radix_found = Threshold(0xffffffffu, 0u);
     }
     barrier();
+    if (tid < WG / RADIX_BLOCK) {
+        uint sum = 0u;
+        for (uint i = 0; i < LOOP(RADIX_BLOCK); i++) {
+            sum += radix_sum[tid * RADIX_BLOCK + i];
+        }
+        radix_block[tid] = sum;
+    }
+    barrier();
     uint above = 0u;
-    for (uint i = tid + 1u; i < WG; i++) {
+    for (uint i = tid / RADIX_BLOCK + 1u; i < WG / RADIX_BLOCK; i++) {
+        above += radix_block[i];
+    }
+    for (uint i = tid + 1u; i % RADIX_BLOCK != 0u; i++) {
         above += radix_sum[i];
     }
     // Exactly one share holds the wanted-th key from the top.

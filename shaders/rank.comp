@@ -10,7 +10,17 @@
 
 layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores[]; };
 
+const uint MAX_SHARED_HEADS = 64;
+
 shared uint histogram[VSA_RADIX_BINS];
+shared float row_maximum[MAX_SHARED_HEADS];
+
+float maximum_of(uint group, uint head)
+{
+    return head < MAX_SHARED_HEADS
+               ? row_maximum[head]
+               : order_value(control[row_word(group * GROUP + head, VSA_R_MAX)]);
+}
 
 void main()
 {
@@ -24,6 +34,9 @@ void main()
     for (uint i = tid; i < VSA_RADIX_BINS; i += WG) {
         histogram[i] = 0u;
     }
+    for (uint head = tid; head < min(GROUP, MAX_SHARED_HEADS); head += WG) {
+        row_maximum[head] = order_value(control[row_word(group * GROUP + head, VSA_R_MAX)]);
+    }
     barrier();
     uint sink_end = control[group_word(group, VSA_G_SINK_END)];
     uint window = control[group_word(group, VSA_G_WINDOW)];
@@ -35,9 +48,8 @@ void main()
             } else {
                 float best = MASKED;
                 for (uint head = 0; head < GROUP; head++) {
-                    uint row = group * GROUP + head;
-                    precise float relative = scores[row * TOKEN_STRIDE + token] -
-                                             order_value(control[row_word(row, VSA_R_MAX)]);
+                    precise float relative = scores[(group * GROUP + head) * TOKEN_STRIDE + token] -
+                                             maximum_of(group, head);
                     best = max(best, relative);
                 }
                 key = order_key(best);

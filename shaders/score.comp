@@ -9,6 +9,8 @@
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) writeonly buffer Scores { float scores[]; };
 
+const uint HEAD_LANES = WG / HEAD_BLOCK;
+
 shared uint maximum_shared[HEAD_BLOCK];
 
 void main()
@@ -27,6 +29,9 @@ void main()
     if (tid < HEAD_BLOCK) {
         maximum_shared[tid] = 0u;
     }
+    // HEAD_LANES invocations write out a head's logits and keep its maximum.
+    uint head = tid / HEAD_LANES;
+    float maximum = MASKED;
     load_query(first_row, heads);
 
     for (uint base = first; base < end; base += TILE) {
@@ -34,17 +39,20 @@ void main()
             tile_token[slot] = base + slot < end ? base + slot : NO_TOKEN;
         }
         tile_logits(group_sequence(group), group_kv_head(group));
-        for (uint i = tid; i < heads * TILE; i += WG) {
-            uint head = i / TILE;
-            uint token = base + i % TILE;
-            if (token < end) {
-                float logit = logit_shared[head * TILE + i % TILE];
-                scores[(first_row + head) * TOKEN_STRIDE + token] = logit;
-                atomicMax(maximum_shared[head], order_key(logit));
+        if (head < heads) {
+            uint count = min(TILE, end - base);
+            for (uint slot = tid % HEAD_LANES; slot < count; slot += HEAD_LANES) {
+                float logit = logit_shared[head * TILE + slot];
+                scores[(first_row + head) * TOKEN_STRIDE + base + slot] = logit;
+                maximum = max(maximum, logit);
             }
         }
         barrier();
     }
+    if (head < heads) {
+        atomicMax(maximum_shared[head], order_key(maximum));
+    }
+    barrier();
     if (tid < heads) {
         // Integer maximum: the result does not depend on the order of workgroups.
         atomicMax(control[row_word(first_row + tid, VSA_R_MAX)], maximum_shared[tid]);

@@ -75,6 +75,8 @@ static void fill_queries(harness_data *d, ref_random *random)
     }
 }
 
+static uint32_t sampled_rows;   /* whose exact set was seen */
+
 static void check_row(const harness_data *data, const harness_result *result, uint32_t row)
 {
     harness_row at = harness_locate(data, row);
@@ -88,6 +90,7 @@ static void check_row(const harness_data *data, const harness_result *result, ui
                at.length, c->status & 0xff, e->result.status);
     assert_int_equal(c->length_tokens, at.length);
     if (sampled) {
+        sampled_rows++;
         check_that(c->exact_tokens == e->set.exact_count, "sequence %u length %u: %u exact tokens, "
                    "reference %u", at.sequence, at.length, c->exact_tokens, e->set.exact_count);
         uint32_t next = 0;
@@ -124,6 +127,8 @@ static void check_plan(uint32_t group, uint32_t top_k, float fraction, const uin
     }
     fill_queries(data, &random);
     vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, MAX_TOKENS);
+    uint32_t rows = 0;
+    sampled_rows = 0;
     for (size_t i = 0; i < length_count; i++) {
         for (int s = 0; s < PATTERNS; s++) {
             /* The same lengths for every pattern, in another order: no sequence leans on the
@@ -134,8 +139,10 @@ static void check_plan(uint32_t group, uint32_t top_k, float fraction, const uin
         for (uint32_t row = 0; row < result.row_count; row++) {
             check_row(data, &result, row);
         }
+        rows += result.row_count;
         harness_result_free(&result);
     }
+    assert_true(sampled_rows > rows / 4);
     vsa_session_destroy(session);
     harness_data_free(data);
 }
