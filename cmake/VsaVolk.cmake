@@ -1,6 +1,7 @@
 # volk, compiled from its source file as an object of its own.
 
-find_path(VSA_VOLK_INCLUDE_DIR volk.h HINTS ENV VULKAN_SDK PATH_SUFFIXES include include/volk include/Volk)
+find_path(VSA_VOLK_INCLUDE_DIR volk.h
+    HINTS ENV VULKAN_SDK PATH_SUFFIXES include include/volk include/Volk volk)
 find_file(VSA_VOLK_SOURCE volk.c HINTS "${VSA_VOLK_INCLUDE_DIR}" PATH_SUFFIXES include)
 set(VSA_VOLK_FOUND OFF)
 if(VSA_VOLK_INCLUDE_DIR AND VSA_VOLK_SOURCE)

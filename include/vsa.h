@@ -254,12 +254,14 @@ VSA_API uint64_t vsa_kv_offset(const vsa_kv_layout *layout, const vsa_plane_layo
 
 /* -------------------------------------------------------------------- policy */
 
-/* What decides which tokens are read. */
+/* What decides which tokens are read. This version has DENSE, TOP_K, SAMPLE and VATTENTION; the
+ * others give VSA_ERROR_UNSUPPORTED_CONFIG. Rows of TOP_K and TOP_P carry no guarantee: they end as
+ * MISSED with an infinite error_bound, whatever on_miss says. */
 typedef enum vsa_method {
     VSA_METHOD_DENSE      = 1,  /* every token: the yardstick and the fallback */
     VSA_METHOD_TOP_K      = 2,  /* sink + window + top-k, no guarantee */
     VSA_METHOD_TOP_P      = 3,  /* sink + window + the smallest set with mass p, no guarantee */
-    VSA_METHOD_SAMPLE     = 4,  /* sink + window + adaptive uniform sample */
+    VSA_METHOD_SAMPLE     = 4,  /* sink + window + adaptive uniform sample; scores nothing */
     VSA_METHOD_VATTENTION = 5,  /* sink + window + top-k + adaptive uniform sample of the rest */
     VSA_METHOD_GUIDED     = 6,  /* sample in proportion to the scorer's estimate */
     VSA_METHOD_MAX_ENUM   = 0x7fffffff

@@ -42,6 +42,7 @@ void write_group(uint group)
     uint base = max(BASE, fraction_of(residual, BASE_FRACTION));
     base = max(min(min(base, BASE_MAX), MAX_SAMPLES), uint(VSA_RANDOM_GROUPS));
     base = (base + VSA_RANDOM_GROUPS - 1u) / VSA_RANDOM_GROUPS * VSA_RANDOM_GROUPS;
+    base = SAMPLES != 0u ? base : 0u;
     bool dense = ONLY_DENSE != 0u || base >= residual - residual / 2u;
 
     uint key0 = draw_key(0u, sequence, kv_head, n);
@@ -101,7 +102,7 @@ void main()
     for (uint i = tid; i < GROUP * 8u; i += WG) {
         certificate[group * GROUP * 8u + i] = 0u;
     }
-    if (ONLY_DENSE == 0u) {
+    if (TOKEN_STRIDE != 0u) {
         for (uint i = tid; i < VSA_HIST_WORDS; i += WG) {
             control[HIST_OFFSET + group * VSA_HIST_WORDS + i] = 0u;
         }

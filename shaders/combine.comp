@@ -98,9 +98,9 @@ struct Estimate {
 Estimate estimate_row(uint row, Sample s)
 {
     uint tid = gl_LocalInvocationID.x;
-    float ratio = float(s.residual) / float(s.count);
+    float ratio = SAMPLES != 0u ? float(s.residual) / float(s.count) : 0.0;
     vec4 header = vec4(MASKED, 0.0, 0.0, 0.0);
-    if (tid < GROUPS) {
+    if (SAMPLES != 0u && tid < GROUPS) {
         header = partials[partial_at(row, EXACT_SPLITS + tid)];
     }
     float own_max = header[VSA_PARTIAL_MAX];
@@ -148,7 +148,7 @@ Estimate estimate_row(uint row, Sample s)
     vec4 value = vec4(0.0);
     if (tid < DV / 4) {
         vec4 sampled = vec4(0.0);
-        for (uint i = 0; i < LOOP(GROUPS); i++) {
+        for (uint i = 0; SAMPLES != 0u && i < LOOP(GROUPS); i++) {
             sampled += group_scale[i] * partials[values_at(row, EXACT_SPLITS + i) + tid];
         }
         value = (numerator + ratio * sampled) / e.denominator;
@@ -263,6 +263,21 @@ const uint DECIDE_DENSE = VSA_STATUS_EXACT;
 const uint DECIDE_EXTEND = 0;
 const uint NEEDS_DENSE = 0xffffffffu;
 
+bool is_valid(uint row, Estimate e)
+{
+    return control[row_word(row, VSA_R_NONFINITE)] == 0u && e.denominator > 0.0 &&
+           is_finite(e.denominator) && is_finite(e.out_squared);
+}
+
+// Methods without samples promise nothing.
+void finish_unverified(uint row, uint group, Sample s)
+{
+    Estimate e = estimate_row(row, s);
+    bool valid = is_valid(row, e);
+    barrier();
+    finish_row(row, group, valid ? VSA_STATUS_MISSED : VSA_STATUS_INVALID, INFINITE, e, 0u, 0u);
+}
+
 // Returns the samples the row is to have, 0 when it is finished, NEEDS_DENSE when it goes dense.
 uint decide_row(uint row, uint group, Sample s)
 {
@@ -290,11 +305,9 @@ uint decide_row(uint row, uint group, Sample s)
     uint margin = (wanted / 8u + GROUPS - 1u) / GROUPS * GROUPS;
     uint next = min(max(wanted + margin, s.count + GROUPS), MAX_SAMPLES);
     bool last = push.round + 1u == VSA_ROUNDS;
-    bool valid = control[row_word(row, VSA_R_NONFINITE)] == 0u && e.denominator > 0.0 &&
-                 is_finite(e.denominator) && is_finite(e.out_squared);
 
     uint decision;
-    if (!valid) {
+    if (!is_valid(row, e)) {
         decision = VSA_STATUS_INVALID;
         error = INFINITE;
     } else if (size <= 0.0 || e.heaviest > 0.5 * EPSILON * e.denominator) {
@@ -346,7 +359,11 @@ void main()
         s.residual = control[group_word(group, VSA_G_RESIDUAL)];
         s.count = control[row_word(row, VSA_R_GRANTED)];
         s.splits = (members(group) + VSA_EXACT_CHUNK - 1u) / VSA_EXACT_CHUNK;
-        next = decide_row(row, group, s);
+        if (SAMPLES == 0u) {
+            finish_unverified(row, group, s);
+        } else {
+            next = decide_row(row, group, s);
+        }
     }
     if (gl_LocalInvocationID.x == 0u && next != 0u) {
         if (next == NEEDS_DENSE) {

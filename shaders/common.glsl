@@ -16,6 +16,7 @@ layout(constant_id = VSA_ID_Q_TYPE) const uint Q_TYPE = VSA_TYPE_F32;
 layout(constant_id = VSA_ID_OUT_TYPE) const uint OUT_TYPE = VSA_TYPE_F32;
 layout(constant_id = VSA_ID_TOKEN_STRIDE) const uint TOKEN_STRIDE = 0;
 layout(constant_id = VSA_ID_ONLY_DENSE) const uint ONLY_DENSE = 0;
+layout(constant_id = VSA_ID_SAMPLES) const uint SAMPLES = 0;
 layout(constant_id = VSA_ID_LIST_STRIDE) const uint LIST_STRIDE = 0;
 layout(constant_id = VSA_ID_SAMPLE_STRIDE) const uint SAMPLE_STRIDE = 0;
 layout(constant_id = VSA_ID_EXACT_SPLITS) const uint EXACT_SPLITS = 0;

@@ -7,6 +7,13 @@ DEFINE_FLAGS(accepted)
 
 bool is_member(uint group, uint token)
 {
+    if (token < control[group_word(group, VSA_G_SINK_END)] ||
+        token >= control[group_word(group, VSA_G_WINDOW)]) {
+        return true;
+    }
+    if (TOKEN_STRIDE == 0u) {
+        return false;   // no top-k in this method
+    }
     uint word = lists[BITS_OFFSET + group * (TOKEN_STRIDE / 32) + token / 32u];
     return (word & 1u << (token & 31u)) != 0u;
 }

@@ -66,19 +66,20 @@ int vsai_cache_get(const vsa_cache *cache, const VkAllocationCallbacks *allocato
     if (!cache || !cache->get) {
         return 0;
     }
-    const size_t size = cache->get(cache->user, key, NULL, 0);
-    if (size <= HEADER_SIZE) {
+    /* Never NULL: an application may hand it to memcpy. */
+    uint8_t header[HEADER_SIZE] = {0};
+    const size_t size = cache->get(cache->user, key, header, sizeof(header));
+    if (size <= HEADER_SIZE || memcmp(header, magic, sizeof(magic)) != 0) {
         return 0;
     }
     uint8_t *bytes = vsai_calloc(allocator, size, 1);
     if (!bytes) {
         return 0;
     }
-    uint8_t expected[HEADER_SIZE];
     /* The blob may have been replaced between the two calls: same size, or a miss. */
     if (cache->get(cache->user, key, bytes, size) == size) {
-        make_header(expected, key, bytes + HEADER_SIZE, size - HEADER_SIZE);
-        if (memcmp(expected, bytes, HEADER_SIZE) == 0) {
+        make_header(header, key, bytes + HEADER_SIZE, size - HEADER_SIZE);
+        if (memcmp(header, bytes, HEADER_SIZE) == 0) {
             memmove(bytes, bytes + HEADER_SIZE, size - HEADER_SIZE);
             out_blob->data = bytes;
             out_blob->size = size - HEADER_SIZE;

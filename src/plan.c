@@ -7,30 +7,32 @@
 #include "pipeline.h"
 #include "shader.h"
 
+enum { NEEDS_SPARSE = 1, NEEDS_SCORES, NEEDS_SAMPLES };
+
 /* One row per kernel. */
 typedef struct kernel_info {
     const char *shader;
     uint16_t workgroup;   /* power of two, at most 256; 0 = by kv_tuning */
     uint8_t  reads_kv;    /* has the wide and segment variants */
-    uint8_t  sparse;      /* only for methods other than dense */
-    uint8_t  stored_scores;
+    uint8_t  needs;       /* which methods have it: NEEDS_... */
+    uint8_t  sparse_items; /* attends to chosen tokens, not to a range */
     uint8_t  only_dense;
 } kernel_info;
 
 static const kernel_info kernels[VSAI_KERNELS] = {
-    [VSAI_KERNEL_BEGIN] = {.shader = "begin", .workgroup = 64, .sparse = 1},
+    [VSAI_KERNEL_BEGIN] = {.shader = "begin", .workgroup = 64, .needs = NEEDS_SPARSE},
     [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .workgroup = 64, .only_dense = 1},
-    [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .sparse = 1},
-    [VSAI_KERNEL_RANK] = {.shader = "rank", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .sparse = 1,
-                                   .stored_scores = 1},
+    [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_RANK] = {.shader = "rank", .workgroup = 256, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_SAMPLES},
+    [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .needs = NEEDS_SPARSE,
+                                   .sparse_items = 1},
     [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .reads_kv = 1},
-    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 256, .sparse = 1},
-    [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .sparse = 1},
+    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 256, .needs = NEEDS_SPARSE},
+    [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .needs = NEEDS_SPARSE},
     [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .workgroup = 128, .only_dense = 1},
     [VSAI_KERNEL_APPEND] = {.shader = "append", .workgroup = 128, .reads_kv = 1},
     [VSAI_KERNEL_INDICES] = {.shader = "indices", .workgroup = 128},
@@ -65,6 +67,20 @@ static uint32_t choose_lanes(const kv_tuning *tuning, const vsai_shape *shape)
         lanes /= 2;
     }
     return lanes;
+}
+
+static int method_has(const vsai_shape *shape, int needs)
+{
+    switch (needs) {
+    case NEEDS_SPARSE:
+        return shape->info.policy.method != VSA_METHOD_DENSE;
+    case NEEDS_SCORES:
+        return shape->method.scores;
+    case NEEDS_SAMPLES:
+        return shape->method.samples;
+    default:
+        return 1;
+    }
 }
 
 static vsa_result create_layouts(vsa_plan *plan)
@@ -116,8 +132,8 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
     constants[VSA_ID_LANES] = choose_lanes(tuning, shape);
     constants[VSA_ID_REPEAT] = tuning->repeat;
     constants[VSA_ID_VALUE_CHUNKS] = tuning->value_chunks;
-    constants[VSA_ID_SPARSE] = kernel->sparse;
-    constants[VSA_ID_STORED_SCORES] = kernel->stored_scores;
+    constants[VSA_ID_SPARSE] = kernel->sparse_items;
+    constants[VSA_ID_STORED_SCORES] = kernel->sparse_items && shape->method.scores;
     constants[VSA_ID_ONLY_DENSE] = kernel->only_dense;
     snprintf(debug_name, sizeof(debug_name), "%.64s%s%s", name != NULL ? name : "",
              name != NULL ? "/" : "vsa/", kernel->shader);
@@ -168,7 +184,7 @@ vsa_result vsa_plan_create(vsa_context *context, const vsa_plan_create_info *inf
         goto fail;
     }
     for (int i = 0; i < VSAI_KERNELS; i++) {
-        if (kernels[i].sparse && plan->shape.info.policy.method == VSA_METHOD_DENSE) {
+        if (!method_has(&plan->shape, kernels[i].needs)) {
             continue;
         }
         if ((result = create_kernel(plan, (vsai_kernel)i, info->name)) != VSA_SUCCESS) {
@@ -228,7 +244,7 @@ void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *rows, siz
     /* Heads of one block share every read; blocks of one group each read for themselves. */
     for (size_t group = 0; group + shape->group <= row_count; group += shape->group) {
         for (uint32_t first = 0; first < shape->group; first += shape->head_block) {
-            uint64_t values = 0;     /* V rows gathered: the longest prefix of the block */
+            uint64_t chosen = 0;     /* rows gathered: the longest prefix of the block */
             int any_dense = 0;
             int any_sparse = 0;
             const uint64_t length = rows[group].length_tokens;
@@ -240,11 +256,12 @@ void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *rows, siz
                     any_sparse = any_sparse || row->wanted_samples != 0;
                 } else {
                     any_sparse = 1;
-                    values = own > values ? own : values;
+                    chosen = own > chosen ? own : chosen;
                 }
             }
             /* The exact scorer reads all of K; the logits it stores spare the second read. */
-            read += any_sparse ? length * k_size + values * v_size : 0;
+            read += any_sparse ? (shape->method.scores ? length : chosen) * k_size + chosen * v_size
+                               : 0;
             read += any_dense ? length * (k_size + v_size) : 0;
             dense += length * (k_size + v_size);
         }

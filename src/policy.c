@@ -42,16 +42,28 @@ static vsa_result check_sampling(const vsa_policy *policy, const vsa_log *log)
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "delta is %g, must be in (0, 1)",
                          (double)policy->delta);
     }
-    if (!is_fraction(policy->top_k_fraction) || !is_fraction(policy->base_fraction)) {
-        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
-                         "top_k_fraction is %g and base_fraction %g, both must be in [0, 1]",
-                         (double)policy->top_k_fraction, (double)policy->base_fraction);
+    if (!is_fraction(policy->base_fraction)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "base_fraction is %g, must be in [0, 1]",
+                         (double)policy->base_fraction);
     }
     if (policy->max_samples != 0 && policy->max_samples < VSA_SAMPLE_GROUPS) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "max_samples is %u, must be 0 or >= %u",
                          policy->max_samples, VSA_SAMPLE_GROUPS);
     }
     return VSA_SUCCESS;
+}
+
+vsai_method_traits vsai_method(vsa_method method)
+{
+    static const vsai_method_traits traits[] = {
+        [VSA_METHOD_DENSE] = {.supported = 1},
+        [VSA_METHOD_TOP_K] = {.supported = 1, .scores = 1},
+        [VSA_METHOD_SAMPLE] = {.supported = 1, .samples = 1},
+        [VSA_METHOD_VATTENTION] = {.supported = 1, .scores = 1, .samples = 1},
+    };
+
+    return (unsigned)method < sizeof(traits) / sizeof(traits[0]) ? traits[(unsigned)method]
+                                                                 : (vsai_method_traits){0};
 }
 
 vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
@@ -61,9 +73,10 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
     policy->bound = policy->bound == 0 ? VSA_BOUND_CLT : policy->bound;
     policy->target = policy->target == 0 ? VSA_TARGET_OUTPUT : policy->target;
 
-    if (policy->method != VSA_METHOD_DENSE && policy->method != VSA_METHOD_VATTENTION) {
+    if (!vsai_method(policy->method).supported) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "method %s (%d) is not supported: this version has dense and vattention",
+                         "method %s (%d) is not supported: this version has dense, topk, sample and "
+                         "vattention",
                          NAME_OF(method_names, policy->method), (int)policy->method);
     }
     if (policy->target < VSA_TARGET_DENOMINATOR || policy->target > VSA_TARGET_OUTPUT) {
@@ -77,6 +90,11 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
     if (policy->method == VSA_METHOD_DENSE) {
         return VSA_SUCCESS;
     }
+    if (!is_fraction(policy->top_k_fraction)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "top_k_fraction is %g, must be in [0, 1]",
+                         (double)policy->top_k_fraction);
+    }
     if (policy->scorer != VSA_SCORER_EXACT) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
                          "scorer %s (%d) is not supported: this version has exact",
@@ -87,5 +105,5 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
                          "bound %s (%d) is not supported: this version has clt",
                          NAME_OF(bound_names, policy->bound), (int)policy->bound);
     }
-    return check_sampling(policy, log);
+    return vsai_method(policy->method).samples ? check_sampling(policy, log) : VSA_SUCCESS;
 }

@@ -7,6 +7,15 @@
 /* Fills the zero enumerations of `policy` in place and checks every field. */
 vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log);
 
+/* What a method is made of, beyond sink and window. */
+typedef struct vsai_method_traits {
+    int supported;
+    int scores;    /* every key is scored and the top-k kept */
+    int samples;   /* the residual is sampled, with a certificate */
+} vsai_method_traits;
+
+vsai_method_traits vsai_method(vsa_method method);
+
 /* docs/algorithm.md, "Counts from fractions". */
 uint32_t vsai_fraction_bits(float fraction);
 uint32_t vsai_fraction_of(uint32_t count, uint32_t fraction_bits);

@@ -200,6 +200,9 @@ static void record_score(recorder *r)
 
     barrier_stage(r);
     dispatch(r, VSAI_KERNEL_BEGIN, 1, r->groups, kv_heads, 1);
+    if (!r->shape->method.scores) {
+        return;
+    }
     barrier_stage(r);
     dispatch(r, VSAI_KERNEL_SCORE, r->score_chunks, r->groups * r->shape->blocks,
              kv_heads * r->shape->blocks, VSA_SCORE_CHUNK);
@@ -214,6 +217,9 @@ static void select_step(recorder *r, vsai_kernel kernel, uint32_t digit)
 
 static void record_select(recorder *r)
 {
+    if (!r->shape->method.scores) {
+        return;
+    }
     select_step(r, VSAI_KERNEL_RANK, 0);
     select_step(r, VSAI_KERNEL_REFINE, 1);
     select_step(r, VSAI_KERNEL_REFINE, 2);
@@ -223,6 +229,9 @@ static void record_select(recorder *r)
 
 static void record_sample(recorder *r)
 {
+    if (!r->shape->method.samples) {
+        return;
+    }
     barrier_stage(r);
     dispatch(r, VSAI_KERNEL_SAMPLE, 1, r->groups, r->shape->info.kv_heads, 1);
 }
@@ -236,20 +245,23 @@ static void record_attend(recorder *r)
     r->push.items = VSA_ITEMS_EXACT;
     dispatch(r, VSAI_KERNEL_ATTEND_SPARSE, r->shape->exact_splits, cells, per_query,
              VSA_EXACT_CHUNK);
-    r->push.items = VSA_ITEMS_SAMPLES;
-    dispatch_ranges(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples);
+    if (r->shape->method.samples) {
+        r->push.items = VSA_ITEMS_SAMPLES;
+        dispatch_ranges(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples);
+    }
 }
 
 static void record_extensions(recorder *r)
 {
     const uint32_t rows = r->groups * r->shape->group;
+    const uint32_t rounds = r->shape->method.samples ? VSA_ROUNDS : 1;
 
     r->push.items = VSA_ITEMS_SAMPLES;
-    for (uint32_t round = 0; round < VSA_ROUNDS; round++) {
+    for (uint32_t round = 0; round < rounds; round++) {
         barrier_stage(r);
         r->push.round = round;
         dispatch(r, VSAI_KERNEL_COMBINE, 1, rows, r->shape->info.q_heads, 1);
-        if (round + 1 < VSA_ROUNDS) {
+        if (round + 1 < rounds) {
             record_sample(r);
             barrier_stage(r);
             dispatch_indirect(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples, round + 1);

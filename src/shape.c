@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "bound.h"
-#include "policy.h"
 #include "ranges.h"
 
 #define MAX_PLANE_SIZE (UINT64_C(1) << 34)   /* 2^32 words: shaders address words */
@@ -248,14 +247,18 @@ static void size_lists(vsai_shape *shape)
     if (policy->method == VSA_METHOD_DENSE) {
         return;
     }
-    shape->token_stride = (uint32_t)round_up(info->max_tokens, VSA_SELECT_CHUNK);
-    shape->top_k_max = (uint32_t)min64(
-        info->max_tokens,
-        max64(policy->top_k, vsai_fraction_of(info->max_tokens,
-                                              vsai_fraction_bits(policy->top_k_fraction))));
+    if (shape->method.scores) {
+        const uint32_t fraction = vsai_fraction_bits(policy->top_k_fraction);
+        shape->token_stride = (uint32_t)round_up(info->max_tokens, VSA_SELECT_CHUNK);
+        shape->top_k_max = (uint32_t)min64(
+            info->max_tokens, max64(policy->top_k, vsai_fraction_of(info->max_tokens, fraction)));
+    }
     exact = min64(info->max_tokens,
                   (uint64_t)policy->sink_tokens + policy->window_tokens + shape->top_k_max);
     shape->exact_splits = (uint32_t)((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK);
+    if (!shape->method.samples) {
+        return;
+    }
     /* A row that would sample half of its residual is dense. */
     samples = round_up(info->max_tokens / 2 + 1, VSA_SAMPLE_GROUPS);
     if (policy->max_samples != 0) {
@@ -285,7 +288,7 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     c[VSA_ID_ROWS_OFFSET] = (uint32_t)at;
     at += rows * VSA_R_WORDS;
     c[VSA_ID_HIST_OFFSET] = (uint32_t)at;
-    at += dense ? 0 : groups * VSA_HIST_WORDS;
+    at += shape->method.scores ? groups * VSA_HIST_WORDS : 0;
     c[VSA_ID_COUNTS_OFFSET] = (uint32_t)at;
     words[VSAI_REGION_CONTROL] = at + groups * chunks * 2;
 
@@ -342,15 +345,22 @@ static void fill_policy_constants(vsai_shape *shape)
     uint32_t *c = shape->constants;
     double t31;
 
+    c[VSA_ID_SAMPLES] = (uint32_t)shape->method.samples;
     c[VSA_ID_TARGET] = (uint32_t)policy->target;
     if (policy->method == VSA_METHOD_DENSE) {
         return;
     }
-    t31 = vsai_student31_upper_quantile((double)policy->delta / 2.0);
     c[VSA_ID_SINK] = policy->sink_tokens;
     c[VSA_ID_WINDOW] = policy->window_tokens;
-    c[VSA_ID_TOP_K] = policy->top_k;
-    c[VSA_ID_TOP_K_FRACTION] = vsai_fraction_bits(policy->top_k_fraction);
+    if (shape->method.scores) {
+        c[VSA_ID_TOP_K] = policy->top_k;
+        c[VSA_ID_TOP_K_FRACTION] = vsai_fraction_bits(policy->top_k_fraction);
+    }
+    c[VSA_ID_DELTA] = float_bits(policy->delta);
+    if (!shape->method.samples) {
+        return;
+    }
+    t31 = vsai_student31_upper_quantile((double)policy->delta / 2.0);
     c[VSA_ID_BASE] = policy->base_samples;
     c[VSA_ID_BASE_FRACTION] = vsai_fraction_bits(policy->base_fraction);
     c[VSA_ID_BASE_MAX] = policy->base_max_samples == 0 ? UINT32_MAX : policy->base_max_samples;
@@ -358,7 +368,6 @@ static void fill_policy_constants(vsai_shape *shape)
                                 ? UINT32_MAX
                                 : policy->max_samples / VSA_SAMPLE_GROUPS * VSA_SAMPLE_GROUPS;
     c[VSA_ID_EPSILON] = float_bits(policy->epsilon);
-    c[VSA_ID_DELTA] = float_bits(policy->delta);
     c[VSA_ID_Z_ONE_SIDED] =
         float_bits((float)vsai_normal_upper_quantile((double)policy->delta));
     c[VSA_ID_Z_TWO_SIDED] =
@@ -444,6 +453,7 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
         (result = vsai_policy_check(&shape->info.policy, log)) != VSA_SUCCESS) {
         return result;
     }
+    shape->method = vsai_method(info->policy.method);
     shape->group = info->q_heads / info->kv_heads;
     shape->head_block = (uint32_t)min64(shape->group, VSA_MAX_HEAD_BLOCK);
     shape->blocks = (shape->group + shape->head_block - 1) / shape->head_block;

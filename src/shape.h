@@ -4,6 +4,7 @@
 #define VSAI_SHAPE_H
 
 #include "log.h"
+#include "policy.h"
 #include "vsa_shared.h"
 
 typedef struct vsai_limits {
@@ -23,6 +24,7 @@ typedef enum vsai_region {
 
 typedef struct vsai_shape {
     vsa_plan_create_info info;     /* defaults filled in; name is not kept */
+    vsai_method_traits method;
     uint32_t group;                /* query heads per KV head */
     uint32_t head_block, blocks;   /* heads per workgroup; workgroups per group */
     uint32_t groups, rows;         /* at the maximum of sequences and queries */

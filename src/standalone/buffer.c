@@ -22,7 +22,8 @@ typedef struct preference {
 
 #define MAX_PREFERENCES 4
 
-/* In this order; 0, 0 takes whatever is left. Every device has a COHERENT type: Vulkan 1.2, 11.2. */
+/* In this order; 0, 0 takes whatever is left. Every device has a COHERENT type: Vulkan 1.2,
+ * 11.2. */
 static const preference shared_memory[MAX_PREFERENCES] = {
     {DEVICE | COHERENT | CACHED, 0}, {DEVICE | COHERENT, 0}, {DEVICE, 0}, {0, 0}};
 /* A discrete GPU's mapped window may be small, and is slow to read. */

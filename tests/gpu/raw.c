@@ -72,6 +72,11 @@ void raw_end(void)
             VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT,
             VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_HOST_READ_BIT);
     check_vk(CALL(vkEndCommandBuffer)(commands));
+    raw_submit_again();
+}
+
+void raw_submit_again(void)
+{
     VkSubmitInfo submit = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1,
                             .pCommandBuffers = &commands };
     check_vk(CALL(vkQueueSubmit)(handles.queue, 1, &submit, VK_NULL_HANDLE));
@@ -95,12 +100,29 @@ static size_t plane_size(const vsa_plan_create_info *p, const vsa_plane_layout *
     return blocks * plane->block_stride;
 }
 
+vsa_result raw_context_create(const vsa_context_create_info *info, vsa_context **out_context)
+{
+    vsa_context_create_info complete = *info;
+    complete.api_version = complete.api_version ? complete.api_version : VSA_API_VERSION;
+    complete.get_instance_proc_addr = handles.get_instance_proc_addr;
+    complete.instance = handles.instance;
+    complete.physical_device = handles.physical_device;
+    complete.device = handles.device;
+    return vsa_context_create(&complete, out_context);
+}
+
 raw_layer *raw_layer_make(const vsa_plan_create_info *plan, uint32_t new_tokens)
+{
+    return raw_layer_make_on(vsa_standalone_context(harness_device), plan, new_tokens);
+}
+
+raw_layer *raw_layer_make_on(vsa_context *context, const vsa_plan_create_info *plan,
+                             uint32_t new_tokens)
 {
     raw_layer *l = calloc(1, sizeof *l);
     uint32_t sequences = plan->max_sequences ? plan->max_sequences : 1;
     l->plan_info = *plan;
-    check_ok(vsa_plan_create(vsa_standalone_context(harness_device), plan, &l->plan));
+    check_ok(vsa_plan_create(context, plan, &l->plan));
     vsa_plan_requirements needs;
     vsa_plan_get_requirements(l->plan, &needs);
     l->k_size = plane_size(plan, &plan->kv.k, sequences);

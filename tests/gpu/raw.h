@@ -15,6 +15,8 @@ int raw_teardown(void **state);
  * results after). */
 VkCommandBuffer raw_begin(void);
 void raw_end(void);
+/* What was recorded last, once more. */
+void raw_submit_again(void);
 
 /* A device function of the harness's device. */
 PFN_vkVoidFunction raw_proc(const char *name);
@@ -32,6 +34,12 @@ typedef struct raw_layer {
 
 /* `plan` needs a complete kv layout; new_tokens rows can be appended per step. */
 raw_layer *raw_layer_make(const vsa_plan_create_info *plan, uint32_t new_tokens);
+/* The same on another context of the harness's device. */
+raw_layer *raw_layer_make_on(vsa_context *context, const vsa_plan_create_info *plan,
+                             uint32_t new_tokens);
+
+/* A context on the harness's device; what is missing in `info` is filled in. */
+vsa_result raw_context_create(const vsa_context_create_info *info, vsa_context **out_context);
 void raw_layer_destroy(raw_layer *layer);
 
 /* Writes values as F32 (0 too), F16 or BF16 from the buffer's start. */

@@ -1,1 +1,212 @@
-int main(void){return 0;}
+/* Three ways to SPIR-V give the same bits, and caches are used, and are never trusted. */
+#include "raw.h"
+
+enum { TOKENS = 600, DIM = 64 };
+
+static vsa_plan_create_info small_plan(void)
+{
+    vsa_plan_create_info plan = {
+        .head_dim_k = DIM, .head_dim_v = DIM, .q_heads = 4, .kv_heads = 2, .max_sequences = 1,
+        .max_queries = 2, .max_tokens = TOKENS,
+        .policy = { .method = VSA_METHOD_VATTENTION, .target = VSA_TARGET_OUTPUT,
+                    .sink_tokens = 16, .window_tokens = 16, .top_k_fraction = 0.02f,
+                    .base_samples = 64, .epsilon = 0.2f, .delta = 0.1f } };
+    vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, VSA_DTYPE_F16, VSA_DTYPE_BF16, DIM, DIM, 2,
+                       TOKENS, 0);
+    return plan;
+}
+
+static harness_data *small_data(void)
+{
+    vsa_plan_create_info plan = small_plan();
+    return harness_data_make(&plan, 1, 2, (uint32_t[]){ TOKENS }, &(harness_fill){
+        .spread = 1, .value_mean = 1, .seed = 41 });
+}
+
+typedef struct output {
+    float out[8 * DIM];
+    vsa_certificate certificates[8];
+} output;
+
+/* An append, a decode, and what came out. */
+static output run_on(vsa_context *context)
+{
+    output result;
+    harness_data *data = small_data();
+    vsa_plan_create_info plan = small_plan();
+    raw_layer *l = raw_layer_make_on(context, &plan, 1);
+    raw_write_data(l, data);
+    raw_write_floats(l->new_k, VSA_DTYPE_F32, data->q, 2 * DIM);
+    raw_write_floats(l->new_v, VSA_DTYPE_F32, data->q, 2 * DIM);
+    vsa_step step = { .query_count = 2, .max_length_tokens = TOKENS, .seed = 17 };
+    VkCommandBuffer cmd = raw_begin();
+    check_ok(vsa_cmd_append(l->layer, cmd, &step, 1));
+    check_ok(vsa_cmd_decode(l->layer, cmd, &step));
+    raw_end();
+    check_ok(vsa_buffer_read(l->out, 0, result.out, sizeof result.out));
+    check_ok(vsa_buffer_read(l->certificates, 0, result.certificates, sizeof result.certificates));
+    raw_layer_destroy(l);
+    harness_data_free(data);
+    return result;
+}
+
+static void check_same(const output *a, const output *b, const char *what)
+{
+    vsa_certificate_summary summary;
+    vsa_certificates_check(a->certificates, 8, &summary);
+    assert_true(summary.met > 0);
+    check_that(memcmp(a->out, b->out, sizeof a->out) == 0, "%s: other outputs", what);
+    check_that(memcmp(a->certificates, b->certificates, sizeof a->certificates) == 0,
+               "%s: other certificates", what);
+}
+
+static void every_compiler_gives_the_same_bits(void **state)
+{
+    (void)state;
+    static const struct {
+        vsa_compiler compiler;
+        const char  *name;
+    } compilers[] = { { VSA_COMPILER_SHADERC, "shaderc" },
+                      { VSA_COMPILER_GLSLANG, "glslang" },
+                      { VSA_COMPILER_EMBEDDED, "embedded" } };
+    output first = run_on(vsa_standalone_context(harness_device));
+    int found = 0;
+    for (int i = 0; i < 3; i++) {
+        vsa_context *context = NULL;
+        harness_listen();
+        vsa_result result = raw_context_create(&(vsa_context_create_info){
+            .compiler = compilers[i].compiler }, &context);
+        if (result == VSA_ERROR_UNSUPPORTED_CONFIG) {
+            print_message("this build lacks %s\n", compilers[i].name);
+            continue;
+        }
+        check_ok(result);
+        output other = run_on(context);
+        vsa_context_destroy(context);
+        check_same(&first, &other, compilers[i].name);
+        found++;
+    }
+    assert_true(found > 0);
+}
+
+/* ------------------------------------------------------------------ caches */
+
+enum { SLOTS = 64 };
+
+typedef struct memory_cache {
+    struct {
+        uint8_t key[32];
+        uint8_t *data;
+        size_t   size;
+    } slots[SLOTS];
+    uint32_t count, hits, misses, puts;
+} memory_cache;
+
+static size_t cache_get(void *user, const uint8_t key[32], void *data, size_t capacity)
+{
+    memory_cache *c = user;
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (memcmp(c->slots[i].key, key, 32) == 0) {
+            size_t size = c->slots[i].size;
+            if (capacity > 0) {
+                memcpy(data, c->slots[i].data, size < capacity ? size : capacity);
+            } else {
+                c->hits++;
+            }
+            return size;
+        }
+    }
+    c->misses++;
+    return 0;
+}
+
+static void cache_put(void *user, const uint8_t key[32], const void *data, size_t size)
+{
+    memory_cache *c = user;
+    uint32_t i = 0;
+    while (i < c->count && memcmp(c->slots[i].key, key, 32) != 0) {
+        i++;
+    }
+    assert_true(i < SLOTS);
+    c->count += i == c->count;
+    memcpy(c->slots[i].key, key, 32);
+    free(c->slots[i].data);
+    c->slots[i].data = malloc(size);
+    c->slots[i].size = size;
+    memcpy(c->slots[i].data, data, size);
+    c->puts++;
+}
+
+static output run_with(memory_cache *cache)
+{
+    vsa_context *context = NULL;
+    cache->hits = cache->misses = cache->puts = 0;
+    check_ok(raw_context_create(&(vsa_context_create_info){
+        .cache = { cache_get, cache_put, cache } }, &context));
+    output result = run_on(context);
+    vsa_context_destroy(context);
+    return result;
+}
+
+static void a_second_context_finds_everything(void **state)
+{
+    (void)state;
+    memory_cache cache = { .count = 0 };
+    output first = run_with(&cache);
+    assert_int_equal(cache.hits, 0);
+    assert_true(cache.count > 5);
+    uint32_t stored = cache.count;
+    output second = run_with(&cache);
+    assert_int_equal(cache.misses, 0);
+    assert_int_equal(cache.count, stored);
+    check_that(cache.puts <= 1, "%u blobs were written again", cache.puts);   /* pipelines may grow */
+    check_same(&first, &second, "from the cache");
+
+    /* Damage of every kind is a miss, is repaired, and never shows. */
+    for (int damage = 0; damage < 5; damage++) {
+        for (uint32_t i = 0; i < cache.count; i++) {
+            uint8_t *data = cache.slots[i].data;
+            size_t size = cache.slots[i].size;
+            switch (damage) {
+            case 0:   /* one bit, somewhere in the middle */
+                data[size / 2] ^= 0x10;
+                break;
+            case 1:   /* cut */
+                cache.slots[i].size = size / 2;
+                break;
+            case 2:   /* almost nothing left */
+                cache.slots[i].size = 3;
+                break;
+            case 3:   /* all the same byte */
+                memset(data, 0x55, size);
+                break;
+            default:  /* the neighbour's blob: whole, and foreign */
+                if (i + 1 < cache.count) {
+                    free(data);
+                    cache.slots[i].size = cache.slots[i + 1].size;
+                    cache.slots[i].data = malloc(cache.slots[i].size);
+                    memcpy(cache.slots[i].data, cache.slots[i + 1].data, cache.slots[i].size);
+                }
+            }
+        }
+        output repaired = run_with(&cache);
+        check_same(&first, &repaired, "after damage");
+        check_that(cache.puts + 2 >= stored, "damage %d: only %u of %u blobs were written again",
+                   damage, cache.puts, stored);
+        output again = run_with(&cache);
+        check_same(&first, &again, "repaired");
+        assert_true(cache.puts <= 1);
+    }
+    for (uint32_t i = 0; i < cache.count; i++) {
+        free(cache.slots[i].data);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_compiler_gives_the_same_bits),
+        cmocka_unit_test(a_second_context_finds_everything),
+    };
+    return cmocka_run_group_tests_name("compilers", tests, raw_setup, raw_teardown);
+}
