@@ -213,13 +213,11 @@ Spread group_spread(uint row, Sample s, Estimate e)
     vec4 pairs = diagonal ? vec4(0.0, dots.yz, 0.0) : dots;
     float squares = dot(pairs, pairs);
     vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
-    Spread spread;
-    spread.trace = sums.x / float(GROUPS - 1);
-    float t2 = sums.y / float(GROUPS * (GROUPS - 1)) -
-               spread.trace * spread.trace / float(GROUPS * GROUPS);
-    spread.rank = t2 > 0.0 ? clamp(0.7 * spread.trace * spread.trace / t2, 1.0, float(DV))
-                           : float(DV);
-    return spread;
+    precise float spread = sums.x / float(GROUPS - 1);
+    precise float t2 = sums.y / float(GROUPS * (GROUPS - 1)) -
+                       spread * spread / float(GROUPS * GROUPS);
+    precise float rank = 0.7 * spread * spread / t2;
+    return Spread(spread, t2 > 0.0 ? clamp(rank, 1.0, float(DV)) : float(DV));
 }
 
 void add_ranges(uint set, uint group, uint total, uint nx, uint ny, uint rx)
@@ -284,23 +282,25 @@ uint decide_row(uint row, uint group, Sample s)
     Estimate e = estimate_row(row, s);
     float n = float(s.residual);
     float b = float(s.count);
-    float quantile;
-    float spread;      // S
-    float size = 1.0;  // size^2
+    precise float quantile;
+    precise float spread;      // S
+    precise float size = 1.0;  // size^2
+    precise float shrink = 1.0 / b - 1.0 / n;
     if (TARGET == VSA_TARGET_D) {
-        float variance = max(e.squares - e.sampled_sum * (e.sampled_sum / b), 0.0) / (b - 1.0);
-        float factor = n / e.denominator;
+        precise float variance =
+            max(e.squares - e.sampled_sum * (e.sampled_sum / b), 0.0) / (b - 1.0);
+        precise float factor = n / e.denominator;
         spread = factor * factor * variance;
         quantile = student_squared(b - 1.0);
     } else {
         Spread groups = group_spread(row, s, e);
         spread = float(GROUPS) * b * groups.trace;
         quantile = rank_quantile(groups.rank);
-        size = max(e.out_squared - spread * (1.0 / b - 1.0 / n), 0.0);
+        size = max(e.out_squared - spread * shrink, 0.0);
     }
-    float error = size > 0.0 ? sqrt(quantile * spread * (1.0 / b - 1.0 / n) / size) : INFINITE;
-    float plain = size > 0.0 ? quantile * spread / (EPSILON * EPSILON * size) : n * n;
-    float corrected = min(ceil(plain / (1.0 + plain / n)), n);
+    precise float error = size > 0.0 ? sqrt(quantile * spread * shrink / size) : INFINITE;
+    precise float plain = size > 0.0 ? quantile * spread / (EPSILON * EPSILON * size) : n * n;
+    precise float corrected = min(ceil(plain / (1.0 + plain / n)), n);
     uint wanted = (uint(corrected) + GROUPS - 1u) / GROUPS * GROUPS;
     uint margin = (wanted / 8u + GROUPS - 1u) / GROUPS * GROUPS;
     uint next = min(max(wanted + margin, s.count + GROUPS), MAX_SAMPLES);

@@ -1,3 +1,4 @@
+// `precise` keeps optimisers from regrouping constants: every compiler gives the same bits.
 // Quantiles that the budget needs: docs/algorithm.md, "Error".
 #ifndef QUANTILE_GLSL
 #define QUANTILE_GLSL
@@ -10,13 +11,14 @@ layout(constant_id = VSA_ID_T31_SQUARED) const float T31_SQUARED = 2.8748;
 // degrees of freedom and more it is within 1e-4 down to delta = 1e-3.
 float student_squared(float degrees)
 {
-    float z = Z_TWO_SIDED;
-    float z2 = z * z;
-    float g1 = (z2 + 1.0) * z / 4.0;
-    float g2 = ((5.0 * z2 + 16.0) * z2 + 3.0) * z / 96.0;
-    float g3 = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) * z / 384.0;
-    float t = z + (g1 + (g2 + g3 / degrees) / degrees) / degrees;
-    return t * t;
+    precise float z = Z_TWO_SIDED;
+    precise float z2 = z * z;
+    precise float g1 = (z2 + 1.0) * z / 4.0;
+    precise float g2 = ((5.0 * z2 + 16.0) * z2 + 3.0) * z / 96.0;
+    precise float g3 = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) * z / 384.0;
+    precise float t = z + (g1 + (g2 + g3 / degrees) / degrees) / degrees;
+    precise float square = t * t;
+    return square;
 }
 
 // 1 - delta quantile of F(rank, 31 rank), Paulson 1942; rank 1 is the squared Student quantile.
@@ -25,13 +27,14 @@ float rank_quantile(float rank)
     if (rank < 1.3) {
         return T31_SQUARED;
     }
-    float z = Z_ONE_SIDED;
-    float a = 2.0 / (9.0 * rank);
-    float b = a / float(VSA_RANDOM_GROUPS - 1);
-    float a1 = 1.0 - a;
-    float b1 = 1.0 - b;
-    float root = sqrt(max(a * b1 * b1 + b * a1 * a1 - z * z * a * b, 0.0));
-    float cube = (a1 * b1 + z * root) / (b1 * b1 - z * z * b);
-    return cube * cube * cube;
+    precise float z = Z_ONE_SIDED;
+    precise float a = 2.0 / (9.0 * rank);
+    precise float b = a / float(VSA_RANDOM_GROUPS - 1);
+    precise float a1 = 1.0 - a;
+    precise float b1 = 1.0 - b;
+    precise float root = sqrt(max(a * b1 * b1 + b * a1 * a1 - z * z * a * b, 0.0));
+    precise float cube = (a1 * b1 + z * root) / (b1 * b1 - z * z * b);
+    precise float quantile = cube * cube * cube;
+    return quantile;
 }
 #endif

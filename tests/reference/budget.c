@@ -60,6 +60,32 @@ static double dot(const double *a, const double *b, uint32_t count)
     return sum;
 }
 
+/* Method topk: the exact set normalised by its own weights, with nothing said about the rest. */
+static void exact_set_alone(const ref_row *row, ref_row_result *out)
+{
+    sums exact = { 0 };
+    double shift = -INFINITY;
+    int finite = 1;
+    for (uint32_t i = 0; i < row->length; i++) {
+        finite = finite && isfinite(row->logits[i]);
+        shift = fmax(shift, row->member[i] ? row->logits[i] : -INFINITY);
+    }
+    for (uint32_t i = 0; i < row->length && finite; i++) {
+        if (row->member[i]) {
+            finite = add_token(&exact, row, i, exp(row->logits[i] - shift));
+        }
+    }
+    out->status = finite ? VSA_CERTIFICATE_MISSED : VSA_CERTIFICATE_INVALID;
+    out->error = (double)INFINITY;
+    out->exact_tokens = row->length - row->residual_count;
+    if (finite) {
+        out->log_normaliser = shift + log(exact.weight);
+        for (uint32_t c = 0; c < row->head_dim; c++) {
+            out->out[c] = exact.value[c] / exact.weight;
+        }
+    }
+}
+
 /* V, T and h of the random groups' contributions rho_g: target output or numerator. */
 static void group_spread(const vsa_policy *policy, const ref_row *row, const sums *groups,
                          double expansion, double sampled_share, ref_estimate *e)
@@ -206,9 +232,14 @@ void ref_decode_row(const vsa_policy *policy, const ref_row *row, ref_row_result
     ref_estimate e;
     uint32_t samples = ref_base_samples(policy, row->residual_count);
     memset(out, 0, sizeof *out);
+    if (policy->method == VSA_METHOD_TOP_K && row->residual_count > 0) {
+        exact_set_alone(row, out);
+        return;
+    }
     memset(&e, 0, sizeof e);
-    e.action = samples == 0 || policy->method == VSA_METHOD_DENSE ? REF_ACTION_DENSE
-                                                                  : REF_ACTION_EXTEND;
+    int dense = samples == 0 || policy->method == VSA_METHOD_DENSE
+                || policy->method == VSA_METHOD_TOP_K;
+    e.action = dense ? REF_ACTION_DENSE : REF_ACTION_EXTEND;
     while (e.action == REF_ACTION_EXTEND) {
         out->path[out->extensions] = samples;
         ref_evaluate(policy, row, samples, out->extensions, &e);

@@ -31,6 +31,9 @@ void ref_exact_counts(const vsa_policy *policy, uint32_t length, ref_exact_set *
     out->window_begin = maximum(length - window, out->sink_end);
     uint32_t candidates = out->window_begin - out->sink_end;
     uint32_t wish = maximum(policy->top_k, ref_fraction_of(policy->top_k_fraction, length));
+    if (policy->method == VSA_METHOD_SAMPLE) {
+        wish = 0;
+    }
     out->top_k = minimum(candidates, wish);
     out->residual_count = candidates - out->top_k;
     out->exact_count = length - out->residual_count;

@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "device.h"
 #include "json.h"
+#include "output_file.h"
 #include "progress.h"
 #include "report.h"
 #include "safetensors.h"
@@ -16,7 +17,7 @@
 #include "tool.h"
 #include "trace.h"
 
-enum { MAX_STEP_QUERIES = 16, OUTPUTS_PER_LAYER = 8, NAME_SIZE = 32 };
+enum { OUTPUTS_PER_LAYER = 8, NAME_SIZE = 32 };
 
 /* What one layer's rows gave, [q_heads][queries] and then the row's own dimension. */
 typedef struct layer_result {
@@ -45,23 +46,6 @@ typedef struct attend_run {
     step_buffers buffers;
     report sum;
 } attend_run;
-
-/* Queries per step: fewer for long contexts, whose scratch memory grows with both. */
-static uint32_t step_queries(const trace *input)
-{
-    uint32_t longest = 1, most = 1;
-
-    for (uint32_t i = 0; i < input->layer_count; i++) {
-        longest = input->layers[i].tokens > longest ? input->layers[i].tokens : longest;
-        most = input->layers[i].queries > most ? input->layers[i].queries : most;
-    }
-    const uint32_t fitting = (1u << 21) / longest;
-    const uint32_t queries = fitting > MAX_STEP_QUERIES ? MAX_STEP_QUERIES
-                             : fitting > 0              ? fitting
-                                                        : 1;
-
-    return queries < most ? queries : most;
-}
 
 static int no_memory(const attend_run *run)
 {
@@ -346,12 +330,12 @@ static int execute(attend_run *run)
     uint32_t max_queries;
     int code;
 
-    if ((code = safetensors_check_output(options->output)) != EXIT_DONE ||
+    if ((code = output_file_check(options->output)) != EXIT_DONE ||
         (code = trace_load(options->input, &run->input)) != EXIT_DONE ||
         (code = trace_round(&run->input, (vsa_dtype)options->kv_type)) != EXIT_DONE) {
         return code;
     }
-    max_queries = step_queries(&run->input);
+    max_queries = session_set_step_queries(&run->input);
     if ((code = allocate(run, max_queries)) != EXIT_DONE ||
         (code = device_open(&run->device, options)) != EXIT_DONE ||
         (code = session_set_create(&run->device, &run->input, options, max_queries,

@@ -60,6 +60,7 @@ static const choice compilers[] = {
 typedef enum option_kind {
     OPTION_FLAG,       /* bool, no value */
     OPTION_TEXT,       /* const char *, not empty */
+    OPTION_LIST,       /* option_list: texts, one for every time that the option is given */
     OPTION_CHOICE,     /* int, one of `choices` */
     OPTION_COUNT,      /* uint32_t in [low, high] */
     OPTION_PAGE,       /* uint32_t, 0 or a power of two up to `high` */
@@ -82,10 +83,10 @@ typedef struct option {
 
 #define FIELD(name) offsetof(tool_options, name)
 #define MAX_TOKENS  16777216.0
-#define RUNS        (COMMAND_ATTEND | COMMAND_DECODE)
+#define RUNS        (COMMAND_ATTEND | COMMAND_DECODE | COMMAND_EVAL)
 
 static const option table[] = {
-    {"input", "FILE", OPTION_TEXT, FIELD(input), 0, 0, NULL, COMMAND_ATTEND,
+    {"input", "FILE", OPTION_TEXT, FIELD(input), 0, 0, NULL, COMMAND_ATTEND | COMMAND_EVAL,
      "safetensors with k.L, v.L and q.L for every layer L"},
     {"output", "FILE", OPTION_TEXT, FIELD(output), 0, 0, NULL, COMMAND_ATTEND,
      "safetensors to write"},
@@ -95,6 +96,14 @@ static const option table[] = {
      "safetensors with k.L, v.L and q.L for every layer L"},
     {"synthetic", "SPEC", OPTION_TEXT, FIELD(synthetic), 0, 0, NULL, COMMAND_DECODE,
      "generated tensors, see below (default gaussian)"},
+    {"synthetic", "SPEC", OPTION_LIST, FIELD(specifications), 0, 0, NULL, COMMAND_EVAL,
+     "generated tensors, see below; may be given several times"},
+    {"queries", "N", OPTION_COUNT, FIELD(queries), 1, MAX_TOKENS, NULL, COMMAND_EVAL,
+     "only the last N queries of every layer (all)"},
+    {"csv", "FILE", OPTION_TEXT, FIELD(csv), 0, 0, NULL, COMMAND_EVAL,
+     "also write the rows as comma-separated values"},
+    {"html", "FILE", OPTION_TEXT, FIELD(html), 0, 0, NULL, COMMAND_EVAL,
+     "also write a page with plots"},
     {"method", NULL, OPTION_CHOICE, FIELD(method), 0, 0, methods, RUNS,
      "what decides which tokens are read (vattention)"},
     {"scorer", NULL, OPTION_CHOICE, FIELD(scorer), 0, 0, scorers, RUNS,
@@ -146,6 +155,7 @@ static const option table[] = {
 };
 
 enum { OPTION_TOTAL = sizeof table / sizeof table[0], TEXT_SIZE = 160, NAMES_SIZE = 128 };
+_Static_assert(OPTION_TOTAL <= 64, "tool_options.given has a bit for every entry");
 
 /* "dense|topk|..." */
 static void join_choices(const choice *choices, const char *separator, char text[NAMES_SIZE])
@@ -168,6 +178,7 @@ static void describe(const option *entry, char text[TEXT_SIZE])
         snprintf(text, TEXT_SIZE, "without a value");
         break;
     case OPTION_TEXT:
+    case OPTION_LIST:
         snprintf(text, TEXT_SIZE, "a %s", entry->value);
         break;
     case OPTION_CHOICE:
@@ -258,6 +269,15 @@ static bool read_choice(const option *entry, const char *text, int *out_value)
     return false;
 }
 
+static bool add_to_list(option_list *list, const char *text)
+{
+    if (list->count == OPTION_LIST_SIZE) {
+        return false;
+    }
+    list->items[list->count++] = text;
+    return true;
+}
+
 static bool read_value(const option *entry, const char *text, void *field)
 {
     switch (entry->kind) {
@@ -267,6 +287,8 @@ static bool read_value(const option *entry, const char *text, void *field)
     case OPTION_TEXT:
         *(const char **)field = text;
         return *text != '\0';
+    case OPTION_LIST:
+        return *text != '\0' && add_to_list(field, text);
     case OPTION_CHOICE:
         return read_choice(entry, text, field);
     case OPTION_COUNT:
@@ -303,13 +325,18 @@ static const option *find_option(const char *name, size_t length, int command, b
 
 static const char *command_name(int command)
 {
-    return command == COMMAND_DEVICES ? "devices" : command == COMMAND_ATTEND ? "attend" : "decode";
+    return command == COMMAND_DEVICES  ? "devices"
+           : command == COMMAND_ATTEND ? "attend"
+           : command == COMMAND_DECODE ? "decode"
+                                       : "eval";
 }
 
 int options_parse(tool_options *out_options, int command, int argument_count,
                   char *const *arguments)
 {
     *out_options = (tool_options){
+        .arguments = arguments,
+        .argument_count = argument_count,
         .method = VSA_METHOD_VATTENTION,
         .scorer = VSA_SCORER_EXACT, /* the best that this version of the library has */
         .bound = VSA_BOUND_CLT,
@@ -364,8 +391,19 @@ int options_parse(tool_options *out_options, int command, int argument_count,
             return tool_fail(EXIT_BAD_INPUT, "option --%s: '%s' must be %s", entry->name, value,
                              allowed);
         }
+        out_options->given |= UINT64_C(1) << (entry - table);
     }
     return EXIT_DONE;
+}
+
+bool options_given(const tool_options *options, const char *name)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        if ((options->given >> i & 1) != 0 && strcmp(table[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void options_help(int command)

@@ -10,7 +10,7 @@
 
 #include "vsa.h"
 
-enum { COMMAND_DEVICES = 1, COMMAND_ATTEND = 2, COMMAND_DECODE = 4 };
+enum { COMMAND_DEVICES = 1, COMMAND_ATTEND = 2, COMMAND_DECODE = 4, COMMAND_EVAL = 8 };
 
 /* "128" is a count, "0.05" a fraction. */
 typedef struct option_share {
@@ -19,11 +19,29 @@ typedef struct option_share {
     double fraction;
 } option_share;
 
+enum { OPTION_LIST_SIZE = 16 };
+
+/* The values of an option that may be given several times. They point into argv. */
+typedef struct option_list {
+    const char *items[OPTION_LIST_SIZE];
+    uint32_t count;
+} option_list;
+
 typedef struct tool_options {
+    /* What follows the command's name, and which entries of the table it names, a bit each:
+     * options_given. */
+    char *const *arguments;
+    int argument_count;
+    uint64_t given;
+
     bool help;
 
     /* Files: NULL = not given. They point into argv. */
-    const char *input, *output, *trace, *synthetic;
+    const char *input, *output, *trace, *synthetic, *csv, *html;
+
+    /* Of eval */
+    option_list specifications; /* --synthetic, which eval takes several times */
+    uint32_t queries;           /* only the last of every layer; 0 = all */
 
     /* Output */
     bool json, steps, no_progress, strict_exit, dump_indices;
@@ -55,6 +73,9 @@ int options_parse(tool_options *out_options, int command, int argument_count,
 
 /* The options that `command` takes, on standard output. */
 void options_help(int command);
+
+/* Whether the command line names the option; `name` is without the dashes. */
+bool options_given(const tool_options *options, const char *name);
 
 vsa_policy options_policy(const tool_options *options);
 

@@ -71,8 +71,4 @@ typedef struct safetensors_output {
 int safetensors_write(const char *path, const safetensors_output *tensors, size_t tensor_count,
                       const char *const (*metadata)[2], size_t metadata_count);
 
-/* Early refusal of a path that cannot be written: a directory, or in a directory that does not
- * exist. */
-int safetensors_check_output(const char *path);
-
 #endif

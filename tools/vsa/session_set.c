@@ -1,9 +1,26 @@
 #include "session_set.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "tool.h"
+
+enum { MAX_STEP_QUERIES = 16 };
+
+uint32_t session_set_step_queries(const trace *input)
+{
+    uint32_t longest = 1, most = 1;
+
+    for (uint32_t i = 0; i < input->layer_count; i++) {
+        longest = input->layers[i].tokens > longest ? input->layers[i].tokens : longest;
+        most = input->layers[i].queries > most ? input->layers[i].queries : most;
+    }
+    const uint32_t fitting = (1u << 21) / longest;
+    const uint32_t queries = fitting > MAX_STEP_QUERIES ? MAX_STEP_QUERIES
+                             : fitting > 0              ? fitting
+                                                        : 1;
+
+    return queries < most ? queries : most;
+}
 
 static bool same_shape(const trace_layer *a, const trace_layer *b)
 {
@@ -12,9 +29,10 @@ static bool same_shape(const trace_layer *a, const trace_layer *b)
            a->tokens == b->tokens && a->kv_type == b->kv_type;
 }
 
-static int create_session(const tool_device *device, const trace *input, const trace_layer *layer,
-                          uint32_t layer_count, const tool_options *options, uint32_t max_queries,
-                          vsa_session **out_session)
+static vsa_result create_session(const tool_device *device, const trace *input,
+                                 const trace_layer *layer, uint32_t layer_count,
+                                 const tool_options *options, uint32_t max_queries,
+                                 vsa_session **out_session)
 {
     const vsa_plan_create_info plan = {
         .head_dim_k = layer->head_dim_k,
@@ -40,19 +58,28 @@ static int create_session(const tool_device *device, const trace *input, const t
         .page_shuffle = options->page_tokens > 0 ? 1 : 0,
         .index_capacity = options->dump_indices ? layer->tokens : 0,
     };
-    const vsa_result result = vsa_session_create(device->standalone, &info, out_session);
-
-    return result == VSA_SUCCESS ? EXIT_DONE
-                                 : device_fail(device, result, "the session cannot be created");
+    return vsa_session_create(device->standalone, &info, out_session);
 }
 
 int session_set_create(const tool_device *device, const trace *input, const tool_options *options,
                        uint32_t max_queries, session_set *out_set)
 {
+    bool refused;
+    const int code = session_set_try(device, input, options, max_queries, out_set, &refused);
+
+    return refused ? device_fail(device, VSA_ERROR_UNSUPPORTED_CONFIG,
+                                 "the session cannot be created")
+                   : code;
+}
+
+int session_set_try(const tool_device *device, const trace *input, const tool_options *options,
+                    uint32_t max_queries, session_set *out_set, bool *out_refused)
+{
     const uint32_t count = input->layer_count;
     uint32_t members;
     int code;
 
+    *out_refused = false;
     *out_set = (session_set){
         .sessions = calloc(count, sizeof *out_set->sessions),
         .slots = calloc(count, sizeof *out_set->slots),
@@ -73,9 +100,13 @@ int session_set_create(const tool_device *device, const trace *input, const tool
         }
         vsa_session **session = &out_set->sessions[out_set->session_count];
 
-        code = create_session(device, input, &input->layers[i], members, options, max_queries,
-                              session);
-        if (code != EXIT_DONE) {
+        const vsa_result result = create_session(device, input, &input->layers[i], members, options,
+                                                 max_queries, session);
+
+        if (result != VSA_SUCCESS) {
+            *out_refused = result == VSA_ERROR_UNSUPPORTED_CONFIG;
+            code = *out_refused ? EXIT_BAD_INPUT
+                                : device_fail(device, result, "the session cannot be created");
             goto fail;
         }
         out_set->session_count++;

@@ -5,6 +5,8 @@
 #ifndef VSA_TOOL_SESSION_SET_H
 #define VSA_TOOL_SESSION_SET_H
 
+#include <stdbool.h>
+
 #include "device.h"
 #include "trace.h"
 
@@ -19,10 +21,17 @@ typedef struct session_set {
     session_slot *slots; /* one per layer of the trace */
 } session_set;
 
+/* Queries per step: fewer for long contexts, whose scratch memory grows with both. */
+uint32_t session_set_step_queries(const trace *input);
+
 /* `input` has been rounded. max_queries: per step. An exit code, after one line on standard
  * error. */
 int session_set_create(const tool_device *device, const trace *input, const tool_options *options,
                        uint32_t max_queries, session_set *out_set);
+/* The same; when the library does not support the configuration, *out_refused is true, nothing is
+ * printed and the library's sentence is in the device. */
+int session_set_try(const tool_device *device, const trace *input, const tool_options *options,
+                    uint32_t max_queries, session_set *out_set, bool *out_refused);
 /* Accepts a zero-initialised set. */
 void session_set_destroy(session_set *set);
 
