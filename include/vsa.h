@@ -328,6 +328,16 @@ typedef struct vsa_policy {
 
 /* ---------------------------------------------------------------------- plan */
 
+/* How the kernels that read K and V divide their work. Results are the same for every tuning up
+ * to the rounding of f32 sums; draws and counts of the exact set are equal. Zero fields take the
+ * default for the device. */
+typedef struct vsa_tuning {
+    uint32_t workgroup;     /* invocations: 32, 64, 128 or 256 */
+    uint32_t lanes;         /* invocations that share one K row: a power of two up to 32 */
+    uint32_t repeat;        /* K rows that an invocation takes part in at a time: 1 to 8 */
+    uint32_t value_chunks;  /* times 8 channels of V that one invocation sums: 1 to 4 */
+} vsa_tuning;
+
 typedef struct vsa_plan vsa_plan;
 
 typedef struct vsa_plan_create_info {
@@ -347,6 +357,7 @@ typedef struct vsa_plan_create_info {
     VkDeviceSize  kv_range_size;            /* paged caches: the largest K or V range that a layer
                                                will bind; 0 = max_sequences * max_tokens rows */
     vsa_policy    policy;
+    vsa_tuning    tuning;
     const char   *name;                     /* prefix of debug names */
 } vsa_plan_create_info;
 

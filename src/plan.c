@@ -12,7 +12,7 @@ enum { NEEDS_SPARSE = 1, NEEDS_SCORES, NEEDS_SAMPLES };
 /* One row per kernel. */
 typedef struct kernel_info {
     const char *shader;
-    uint16_t workgroup;   /* power of two, at most 256; 0 = by kv_tuning */
+    uint16_t workgroup;   /* power of two, at most 256; 0 = the plan's tuning */
     uint8_t  reads_kv;    /* has the wide and segment variants */
     uint8_t  needs;       /* which methods have it: NEEDS_... */
     uint8_t  sparse_items; /* attends to chosen tokens, not to a range */
@@ -37,37 +37,6 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_APPEND] = {.shader = "append", .workgroup = 128, .reads_kv = 1},
     [VSAI_KERNEL_INDICES] = {.shader = "indices", .workgroup = 128},
 };
-
-/* How the kernels that read K and V divide their work. GPUs merge neighbouring 16-byte reads, so a
- * row is spread over many invocations. CPU drivers run few wide vectors and pay for every shared
- * access, so an invocation does more of a row and workgroups are small. */
-typedef struct kv_tuning {
-    uint16_t workgroup;      /* of attend and score */
-    uint8_t  lanes;          /* per K row, at most */
-    uint8_t  repeat;
-    uint8_t  value_chunks;
-} kv_tuning;
-
-static const kv_tuning gpu_tuning = {.workgroup = 128, .lanes = 16, .repeat = 4,
-                                     .value_chunks = 1};
-static const kv_tuning cpu_tuning = {.workgroup = 32, .lanes = 4, .repeat = 4,
-                                     .value_chunks = 2};
-
-static const kv_tuning *choose_tuning(const vsa_context *context)
-{
-    return context->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU ? &cpu_tuning
-                                                                         : &gpu_tuning;
-}
-
-static uint32_t choose_lanes(const kv_tuning *tuning, const vsai_shape *shape)
-{
-    uint32_t lanes = tuning->lanes;
-
-    while (lanes > shape->info.head_dim_k / 8) {
-        lanes /= 2;
-    }
-    return lanes;
-}
 
 static int method_has(const vsai_shape *shape, int needs)
 {
@@ -123,15 +92,12 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
 {
     const kernel_info *kernel = &kernels[index];
     const vsai_shape *shape = &plan->shape;
-    const kv_tuning *tuning = choose_tuning(plan->context);
     uint32_t constants[VSA_ID_COUNT];
     char debug_name[96];
 
     memcpy(constants, shape->constants, sizeof(constants));
-    constants[VSA_ID_WG] = kernel->workgroup != 0 ? kernel->workgroup : tuning->workgroup;
-    constants[VSA_ID_LANES] = choose_lanes(tuning, shape);
-    constants[VSA_ID_REPEAT] = tuning->repeat;
-    constants[VSA_ID_VALUE_CHUNKS] = tuning->value_chunks;
+    constants[VSA_ID_WG] =
+        kernel->workgroup != 0 ? kernel->workgroup : shape->info.tuning.workgroup;
     constants[VSA_ID_SPARSE] = kernel->sparse_items;
     constants[VSA_ID_STORED_SCORES] = kernel->sparse_items && shape->method.scores;
     constants[VSA_ID_ONLY_DENSE] = kernel->only_dense;

@@ -5,6 +5,7 @@
 
 #include "bound.h"
 #include "ranges.h"
+#include "tuning.h"
 
 #define MAX_PLANE_SIZE (UINT64_C(1) << 34)   /* 2^32 words: shaders address words */
 #define MAX_TOKENS     (1u << 24)
@@ -387,6 +388,9 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_Q_HEADS] = info->q_heads;
     c[VSA_ID_KV_HEADS] = info->kv_heads;
     c[VSA_ID_HEAD_BLOCK] = shape->head_block;
+    c[VSA_ID_LANES] = info->tuning.lanes;
+    c[VSA_ID_REPEAT] = info->tuning.repeat;
+    c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
     c[VSA_ID_V_TYPE] = (uint32_t)kv->v.dtype;
     c[VSA_ID_Q_TYPE] = (uint32_t)info->q_dtype;
@@ -457,6 +461,11 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     shape->group = info->q_heads / info->kv_heads;
     shape->head_block = (uint32_t)min64(shape->group, VSA_MAX_HEAD_BLOCK);
     shape->blocks = (shape->group + shape->head_block - 1) / shape->head_block;
+    result = vsai_tuning_choose(&shape->info.tuning, limits->is_cpu, info->head_dim_k,
+                                info->head_dim_v, shape->head_block, log);
+    if (result != VSA_SUCCESS) {
+        return result;
+    }
     shape->groups = info->max_sequences * info->max_queries * info->kv_heads;
     shape->rows = shape->groups * shape->group;
     shape->dense_splits = (uint32_t)min64(

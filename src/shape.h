@@ -39,7 +39,7 @@ typedef struct vsai_shape {
     uint64_t region_offset[VSAI_REGION_COUNT];
     uint64_t region_size[VSAI_REGION_COUNT];
     uint64_t scratch_size;
-    uint32_t constants[VSA_ID_COUNT];  /* the workgroup and its tuning, SPARSE,
+    uint32_t constants[VSA_ID_COUNT];  /* the workgroup, SPARSE,
                                           STORED_SCORES and ONLY_DENSE differ by
                                           pipeline and are set there */
 } vsai_shape;

@@ -90,7 +90,8 @@ static void lengths_around_boundaries(void **state)
     static const uint32_t lengths[] = { 1, 2, 7, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511,
                                         512, 513, 1000, 1023, 1024, 1025, 2047, 2048, 2049, 5000 };
     vsa_plan_create_info plan = { .head_dim_k = 32, .head_dim_v = 32, .q_heads = 2, .kv_heads = 1,
-                                  .max_tokens = 5000, .policy.method = VSA_METHOD_DENSE };
+                                  .max_tokens = 5000, .kv = { .k.dtype = F32, .v.dtype = F32 },
+                                  .policy.method = VSA_METHOD_DENSE };
     harness_data *data = harness_data_make(&plan, 1, 1, (uint32_t[]){ 5000 }, &(harness_fill){
         .spread = 1, .value_mean = 0.5, .seed = 5 });
     vsa_session *session = harness_session(harness_device, data, HM, 0, 0);
@@ -107,7 +108,7 @@ static void large_logits(void **state)
 {
     (void)state;
     vsa_plan_create_info plan = { .head_dim_k = 32, .head_dim_v = 32, .q_heads = 2, .kv_heads = 1,
-                                  .max_tokens = 300, .kv = { .k.dtype = F32, .v.dtype = F32 },
+                                  .max_tokens = 5000, .kv = { .k.dtype = F32, .v.dtype = F32 },
                                   .policy.method = VSA_METHOD_DENSE };
     harness_data *data = harness_data_make(&plan, 1, 1, (uint32_t[]){ 300 }, &(harness_fill){
         .spread = 1, .value_mean = 0.5, .seed = 6 });

@@ -213,7 +213,7 @@ static void rows_do_not_disturb_each_other(void **state)
     (void)state;
     vsa_plan_create_info plan = standard_plan();
     harness_data *data = standard_data(&plan, 1.5, 0.7);
-    vsa_session *session = harness_session(harness_device, data, VSA_KV_TOKEN_MAJOR, 0, 0);
+    vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
     harness_result all = harness_run(session, data, 0, 9, 2, 0);
     for (uint32_t query = 0; query < data->query_count; query++) {
         float q[3 * Q_HEADS * DIM_K], out[3 * Q_HEADS * DIM_V];

@@ -178,8 +178,10 @@ static void describe(const option *entry, char text[TEXT_SIZE])
         snprintf(text, TEXT_SIZE, "without a value");
         break;
     case OPTION_TEXT:
-    case OPTION_LIST:
         snprintf(text, TEXT_SIZE, "a %s", entry->value);
+        break;
+    case OPTION_LIST:
+        snprintf(text, TEXT_SIZE, "a %s, up to %d times", entry->value, OPTION_LIST_SIZE);
         break;
     case OPTION_CHOICE:
         join_choices(entry->choices, ", ", names);
