@@ -45,11 +45,11 @@ vsa_result vsai_tuning_choose(vsa_tuning *tuning, int is_cpu, uint32_t head_dim_
         tuning->lanes /= 2;
     }
     if (!is_power_of_two(tuning->workgroup) || tuning->workgroup < 32 ||
-        tuning->workgroup > 256 || !is_power_of_two(tuning->lanes) || tuning->lanes > 32 ||
+        tuning->workgroup > 128 || !is_power_of_two(tuning->lanes) || tuning->lanes > 32 ||
         tuning->repeat > 8 || tuning->value_chunks > 4) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
                          "tuning is workgroup %u, lanes %u, repeat %u, value_chunks %u: must be a "
-                         "power of two in 32 to 256, a power of two up to 32, 1 to 8 and 1 to 4",
+                         "power of two in 32 to 128, a power of two up to 32, 1 to 8 and 1 to 4",
                          tuning->workgroup, tuning->lanes, tuning->repeat, tuning->value_chunks);
     }
     if (head_dim_v / 8 > tuning->workgroup * tuning->value_chunks) {

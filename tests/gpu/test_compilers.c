@@ -110,9 +110,8 @@ static size_t cache_get(void *user, const uint8_t key[32], void *data, size_t ca
             size_t size = c->slots[i].size;
             if (capacity > 0) {
                 memcpy(data, c->slots[i].data, size < capacity ? size : capacity);
-            } else {
-                c->hits++;
             }
+            c->hits++;
             return size;
         }
     }
@@ -153,7 +152,7 @@ static void a_second_context_finds_everything(void **state)
     (void)state;
     memory_cache cache = { .count = 0 };
     output first = run_with(&cache);
-    assert_int_equal(cache.hits, 0);
+    assert_true(cache.misses >= cache.count);
     assert_true(cache.count > 5);
     uint32_t stored = cache.count;
     output second = run_with(&cache);
