@@ -282,12 +282,20 @@ done:
 static vsa_result create_commands(vsa_standalone *standalone)
 {
     const vsai_device_functions *vk = &standalone->vk;
+    /* First: a driver that only compiles (RADV's null device) fails here. */
+    const VkFenceCreateInfo fence_info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VkResult result = vk->CreateFence(standalone->device, &fence_info, standalone->allocator,
+                                      &standalone->fence);
+    if (result) {
+        standalone->fence = VK_NULL_HANDLE;
+        return vsai_fail_vk(&standalone->log, result, "vkCreateFence");
+    }
     const VkCommandPoolCreateInfo pool_info = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = standalone->queue_family,
     };
-    VkResult result = vk->CreateCommandPool(standalone->device, &pool_info, standalone->allocator,
-                                            &standalone->pool);
+    result = vk->CreateCommandPool(standalone->device, &pool_info, standalone->allocator,
+                                   &standalone->pool);
     if (result) {
         standalone->pool = VK_NULL_HANDLE;
         return vsai_fail_vk(&standalone->log, result, "vkCreateCommandPool");
@@ -301,13 +309,6 @@ static vsa_result create_commands(vsa_standalone *standalone)
     result = vk->AllocateCommandBuffers(standalone->device, &cmd_info, &standalone->cmd);
     if (result) {
         return vsai_fail_vk(&standalone->log, result, "vkAllocateCommandBuffers");
-    }
-    const VkFenceCreateInfo fence_info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    result = vk->CreateFence(standalone->device, &fence_info, standalone->allocator,
-                             &standalone->fence);
-    if (result) {
-        standalone->fence = VK_NULL_HANDLE;
-        return vsai_fail_vk(&standalone->log, result, "vkCreateFence");
     }
     return VSA_SUCCESS;
 }
@@ -378,7 +379,8 @@ void vsa_standalone_destroy(vsa_standalone *standalone)
     }
     if (standalone->device) {
         const vsai_device_functions *vk = &standalone->vk;
-        if (vk->DeviceWaitIdle) {
+        /* Without a fence nothing was submitted, and RADV's null device crashes when it waits. */
+        if (vk->DeviceWaitIdle && standalone->fence) {
             vk->DeviceWaitIdle(standalone->device);
         }
         vsa_buffer_destroy(standalone->staging);
