@@ -261,7 +261,9 @@ typedef enum vsa_method {
     VSA_METHOD_DENSE      = 1,  /* every token: the yardstick and the fallback */
     VSA_METHOD_TOP_K      = 2,  /* sink + window + top-k, no guarantee */
     VSA_METHOD_TOP_P      = 3,  /* sink + window + the smallest set with mass p, no guarantee */
-    VSA_METHOD_SAMPLE     = 4,  /* sink + window + adaptive uniform sample; scores nothing */
+    VSA_METHOD_SAMPLE     = 4,  /* sink + window + adaptive uniform sample; scores nothing, so
+                                   heavy tokens outside the two can go unseen, and then its
+                                   certificate is wrong */
     VSA_METHOD_VATTENTION = 5,  /* sink + window + top-k + adaptive uniform sample of the rest */
     VSA_METHOD_GUIDED     = 6,  /* sample in proportion to the scorer's estimate */
     VSA_METHOD_MAX_ENUM   = 0x7fffffff
@@ -500,7 +502,7 @@ VSA_API vsa_result vsa_cmd_indices(const vsa_layer *layer, VkCommandBuffer cmd,
 typedef enum vsa_certificate_status {
     VSA_CERTIFICATE_NONE    = 0,  /* never written: treat as a failure */
     VSA_CERTIFICATE_EXACT   = 1,  /* the row was computed densely */
-    VSA_CERTIFICATE_MET     = 2,  /* error_bound <= epsilon with probability 1 - delta */
+    VSA_CERTIFICATE_MET     = 2,  /* the error is <= epsilon with probability 1 - delta */
     VSA_CERTIFICATE_MISSED  = 3,  /* the budget ended before the target was reached */
     VSA_CERTIFICATE_INVALID = 4,  /* non-finite logits or values, or no token to attend to (or a length above max_length_tokens):
                                      out is zero */
@@ -511,8 +513,11 @@ typedef enum vsa_certificate_status {
  * per row: a joint claim over H rows needs delta / H. f32 arithmetic adds about 2e-6. */
 typedef struct vsa_certificate {
     uint32_t status;          /* vsa_certificate_status | vsa_bound << 8 | vsa_target << 16 */
-    float    error_bound;     /* relative, of the target, with probability 1 - delta; 0 if EXACT,
-                                 infinite if nothing can be said */
+    float    error_bound;     /* relative, of the target: the 1 - delta quantile of the error as
+                                 the bound estimates it. 0 if EXACT, infinite if nothing can be
+                                 said. With VSA_BOUND_CLT the promise is made, and measured, for
+                                 epsilon; where a few unseen tokens carry the residual,
+                                 error_bound itself is exceeded more often than delta (README) */
     float    delta;           /* 0 if EXACT */
     float    log_normaliser;  /* log D, estimated */
     uint32_t length_tokens;

@@ -1,4 +1,5 @@
-/* Appended rows land where they belong, rounded to nearest even, bit for bit; nothing else changes. */
+/* Appended rows land where they belong, rounded to nearest even, bit for bit; nothing else
+ * changes. */
 #include "harness.h"
 #include "raw.h"
 

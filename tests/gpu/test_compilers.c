@@ -147,13 +147,33 @@ static output run_with(memory_cache *cache)
     return result;
 }
 
+/* Does this build turn GLSL into SPIR-V at run time? Embedded SPIR-V needs no cache. */
+static int compiles_at_run_time(void)
+{
+    static const vsa_compiler compilers[] = { VSA_COMPILER_SHADERC, VSA_COMPILER_GLSLANG };
+    int found = 0;
+    for (size_t i = 0; i < 2; i++) {
+        vsa_context *context = NULL;
+        harness_listen();
+        found += raw_context_create(&(vsa_context_create_info){ .compiler = compilers[i] },
+                                    &context) == VSA_SUCCESS;
+        vsa_context_destroy(context);
+    }
+    return found != 0;
+}
+
 static void a_second_context_finds_everything(void **state)
 {
     (void)state;
     memory_cache cache = { .count = 0 };
     output first = run_with(&cache);
     assert_true(cache.misses >= cache.count);
-    assert_true(cache.count > 5);
+    if (compiles_at_run_time()) {
+        assert_true(cache.count > 5);
+    } else {
+        assert_int_equal(cache.count, 1);   /* the driver's pipelines */
+    }
+    uint32_t kinds = cache.count > 1 ? 3 : 2;   /* a single blob has no foreign neighbour */
     uint32_t stored = cache.count;
     output second = run_with(&cache);
     assert_int_equal(cache.misses, 0);
@@ -167,12 +187,12 @@ static void a_second_context_finds_everything(void **state)
         for (uint32_t i = 0; i < cache.count; i++) {
             uint8_t *data = cache.slots[i].data;
             size_t size = cache.slots[i].size, other = (i + 1) % cache.count;
-            switch ((i + round) % 3) {
+            switch ((i + round) % kinds) {
             case 0:   /* one bit, somewhere in the middle */
                 data[size / 2] ^= 0x10;
                 break;
             case 1:   /* cut */
-                cache.slots[i].size = i % 2 ? size / 2 : 3;
+                cache.slots[i].size = i % 2 ? 3 : size / 2;
                 break;
             default:  /* another key's blob: whole, and foreign */
                 free(data);

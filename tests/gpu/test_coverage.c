@@ -197,7 +197,7 @@ static void recorded(void **state)
     harness_data *data[LAYERS];
     truth *truths[LAYERS];
     for (int layer = 0; layer < LAYERS; layer++) {
-        char name[8];
+        char name[16];
         data[layer] = harness_data_make(&plan, 1, QUERIES, (uint32_t[]){ TOKENS },
                                         &(harness_fill){ 0 });
         snprintf(name, sizeof name, "k.%d", layer);

@@ -42,6 +42,7 @@ while IFS='|' read -r file text; do
     refuse "$text" attend --input "$work/$file" --output "$out"
     grep -qF -- "$work/$file: " "$work/err" || fail "the file is not named: $file"
     refuse "$text" decode --trace "$work/$file"
+    refuse "$text" eval --input "$work/$file"
 done <"$work/cases.txt"
 
 refuse "$work/missing: cannot be opened" attend --input "$work/missing" --output "$out"
@@ -51,6 +52,15 @@ refuse "not in a directory" attend --input "$good" --output "$good/result"
 refuse "is a directory" attend --input "$good" --output "$work"
 refuse "cannot be created" attend --input "$good" --output "$work/none/result"
 [ -e "$out" ] && fail "an output was written"
+
+# eval writes two files more, and never over its input.
+cp "$good" "$work/input"
+refuse "$work/input: is the input, too" eval --input "$work/input" --csv "$work/input"
+refuse "$work/input: is the input, too" eval --input "$work/input" --html "$work/input"
+refuse "name the same file" eval --csv "$out" --html "$out"
+refuse "is a directory" eval --input "$good" --html "$work"
+refuse "cannot be created" eval --input "$good" --csv "$work/none/result"
+cmp -s "$good" "$work/input" || fail "the input was written to"
 
 # Every prefix of a good file is bad.
 size=$(wc -c <"$good")
@@ -65,17 +75,27 @@ refuse "tensor 'k.1': has 33 tokens, tensor 'k.0' has 200" decode --trace "$work
 # The type of the cache decides what fits.
 cp "$work/too_large_for_f16" "$work/large"
 refuse "too large for a cache of f16" decode --trace "$work/large" --kv-type f16
+refuse "too large for a cache of f16" eval --input "$work/large" --kv-type f16
 
 # ---- commands
 refuse "no command"
 refuse "unknown command 'attent'" attent
 refuse "unknown command" ""
-for command in eval bench validate; do
+for command in bench validate; do
     refuse "this version does not have" $command
 done
 refuse "--input is missing" attend --output "$out"
 refuse "--output is missing" attend --input "$good"
 refuse "exclude each other" decode --trace "$good" --synthetic gaussian
+refuse "exclude each other" eval --input "$good" --synthetic gaussian
+refuse "belongs to another command" decode --html page
+refuse "option --queries: '0' must be a whole number from 1" eval --queries 0
+refuse "option --csv: '' must be a FILE" eval --csv=
+many=()
+for ((i = 0; i < 17; i++)); do
+    many+=(--synthetic gaussian)
+done
+refuse "a SPEC, up to 16 times" eval "${many[@]}"
 refuse "unexpected argument 'file'" decode file
 refuse "unexpected argument '--'" decode --
 refuse "unknown option --epsilom" decode --epsilom 0.1
@@ -86,6 +106,7 @@ refuse "belongs to another command" devices --method dense
 while IFS='|' read -r option value text; do
     refuse "option --$option: '$value' must be $text" decode --trace "$good" "--$option" "$value"
     refuse "option --$option: '$value' must be $text" attend "--$option=$value"
+    refuse "option --$option: '$value' must be $text" eval "--$option=$value"
 done <<'VALUES'
 method|fast|one of dense, topk, topp, sample, vattention, guided
 method|Dense|one of
@@ -138,6 +159,7 @@ refuse "option --json: takes no value" decode --json=yes
 # ---- synthetic tensors
 while IFS='|' read -r specification text; do
     refuse "$text" decode --synthetic "$specification"
+    refuse "$text" eval --synthetic gaussian --synthetic "$specification"
 done <<'SPECIFICATIONS'
 cauchy|unknown kind 'cauchy'
 gauss|unknown kind 'gauss'

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dense_reference.h"
+#include "eval_sweep.h"
 #include "options.h"
 #include "parse.h"
 #include "rounding.h"
@@ -215,6 +216,92 @@ static void defaults_of_the_policy(void **state)
     assert_int_equal(policy.base_max_samples, 0);
 }
 
+/* As the library would, with one scorer, one bound and two methods missing. */
+static void refuse_what_is_missing(eval_sweep *sweep)
+{
+    for (size_t i = 0; i < sweep->count; i++) {
+        const eval_case *entry = &sweep->cases[i];
+
+        if (entry->method == VSA_METHOD_TOP_P || entry->method == VSA_METHOD_GUIDED ||
+            entry->scorer == VSA_SCORER_PAGE || entry->bound == VSA_BOUND_STRICT) {
+            eval_sweep_refuse(sweep, entry);
+        }
+    }
+}
+
+static void a_sweep_has_every_combination(void **state)
+{
+    (void)state;
+    char text[EVAL_REFUSED_SIZE];
+    tool_options options;
+    eval_sweep sweep;
+
+    assert_int_equal(options_parse(&options, COMMAND_EVAL, 0, NULL), 0);
+    assert_true(eval_sweep_make(&options, &sweep));
+    /* dense, topk and topp by scorer, sample by bound and target, the others by all three. */
+    assert_int_equal(sweep.count, 1 + 5 * 6 + 5 * 5 + 2 * 3 * 5 + 2 * (5 * 2 * 3 * 5));
+    assert_int_equal(sweep.cases[0].method, VSA_METHOD_DENSE);
+    eval_sweep_list_refused(&sweep, text);
+    assert_string_equal(text, "");
+
+    refuse_what_is_missing(&sweep);
+    eval_sweep_list_refused(&sweep, text);
+    assert_string_equal(text, "page, strict, topp, guided");
+    eval_sweep_destroy(&sweep);
+}
+
+static void options_narrow_a_sweep(void **state)
+{
+    (void)state;
+    char *arguments[] = {(char *)"--method=vattention", (char *)"--target=numerator",
+                         (char *)"--scorer=exact", (char *)"--top-k=100"};
+    char text[EVAL_REFUSED_SIZE];
+    tool_options options;
+    eval_sweep sweep;
+
+    assert_int_equal(options_parse(&options, COMMAND_EVAL, 4, arguments), 0);
+    assert_true(options_given(&options, "top-k"));
+    assert_false(options_given(&options, "epsilon"));
+    assert_true(eval_sweep_make(&options, &sweep));
+    assert_int_equal(sweep.count, 2 * 5);
+    for (size_t i = 0; i < sweep.count; i++) {
+        const tool_options own = eval_case_options(&sweep.cases[i], &options);
+
+        assert_int_equal(own.method, VSA_METHOD_VATTENTION);
+        assert_int_equal(own.target, VSA_TARGET_NUMERATOR);
+        assert_int_equal(own.top_k.count, 100);
+        assert_false(own.top_k.is_fraction);
+    }
+    /* Of both bounds only one was refused. */
+    eval_sweep_refuse(&sweep, &sweep.cases[sweep.count - 1]);
+    eval_sweep_list_refused(&sweep, text);
+    assert_string_equal(text, "strict");
+    eval_sweep_destroy(&sweep);
+}
+
+static void the_last_queries_keep_their_lengths(void **state)
+{
+    (void)state;
+    trace all, last;
+
+    assert_int_equal(synthetic_make("local:tokens=64,queries=8,dim=32", &all), 0);
+    assert_int_equal(synthetic_make("local:tokens=64,queries=8,dim=32", &last), 0);
+    trace_keep_queries(&last, 3);
+
+    const trace_layer *from = &all.layers[0], *to = &last.layers[0];
+
+    assert_int_equal(to->queries, 3);
+    assert_int_equal(trace_length(to, 0), trace_length(from, 5));
+    for (uint32_t h = 0; h < from->q_heads; h++) {
+        assert_memory_equal(to->q + (size_t)h * 3 * 32, from->q + ((size_t)h * 8 + 5) * 32,
+                            3 * 32 * sizeof(float));
+    }
+    trace_keep_queries(&last, 4);
+    assert_int_equal(to->queries, 3);
+    trace_destroy(&all);
+    trace_destroy(&last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +312,9 @@ int main(void)
         cmocka_unit_test(dense_reference_of_two_tokens),
         cmocka_unit_test(synthetic_logits_have_the_named_deviation),
         cmocka_unit_test(defaults_of_the_policy),
+        cmocka_unit_test(a_sweep_has_every_combination),
+        cmocka_unit_test(options_narrow_a_sweep),
+        cmocka_unit_test(the_last_queries_keep_their_lengths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,8 +101,8 @@ static bool add_settings(eval_sweep *sweep, const tool_options *options,
 }
 
 /* A guarantee is for one target; other methods run once and are measured on all of them. */
-static bool add_targets(eval_sweep *sweep, const tool_options *options,
-                        const method_traits *traits, eval_case entry)
+static bool add_targets(eval_sweep *sweep, const tool_options *options, const method_traits *traits,
+                        eval_case entry)
 {
     const values targets = choose(options, "target", &options->target, all_targets,
                                   entry.method == VSA_METHOD_DENSE ? 1 : COUNT(all_targets));
@@ -270,8 +270,7 @@ void eval_sweep_list_refused(eval_sweep *sweep, char text[EVAL_REFUSED_SIZE])
                 append(text, name_of(&entry, which));
             } else {
                 snprintf(name, sizeof name, "%s/%s/%s/%s", name_of(&entry, METHOD),
-                         name_of(&entry, SCORER), name_of(&entry, BOUND),
-                         name_of(&entry, TARGET));
+                         name_of(&entry, SCORER), name_of(&entry, BOUND), name_of(&entry, TARGET));
                 append(text, name);
             }
             explain(sweep, &entry, which);

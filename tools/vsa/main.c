@@ -25,10 +25,15 @@ static const command commands[] = {
     {"decode", COMMAND_DECODE, command_decode,
      "vsa decode [--trace FILE | --synthetic SPEC] [options]",
      "Replays a decode token by token: append a row, attend, compare with dense attention."},
+    {"eval", COMMAND_EVAL, command_eval, "vsa eval [--input FILE | --synthetic SPEC ...] [options]",
+     "Every query once by every method, scorer, bound and target over a sweep of epsilon or of\n"
+     "density, each row compared with dense attention. --method, --scorer, --bound, --target,\n"
+     "--epsilon, --top-k and --top-p narrow the sweep to one value. Without input: a built-in "
+     "set."},
 };
 
 /* Part of the tool's interface, not of this version. */
-static const char *const later[] = {"eval", "bench", "validate"};
+static const char *const later[] = {"bench", "validate"};
 
 enum {
     COMMAND_TOTAL = sizeof commands / sizeof commands[0],
@@ -53,7 +58,7 @@ static int print_command_help(const command *entry)
 {
     printf("%s\n\n%s\n\nOptions:\n", entry->usage, entry->help);
     options_help(entry->bit);
-    if (entry->bit == COMMAND_DECODE) {
+    if (entry->bit & (COMMAND_DECODE | COMMAND_EVAL)) {
         printf("\n");
         synthetic_help();
     }

@@ -67,9 +67,9 @@ int session_set_create(const tool_device *device, const trace *input, const tool
     bool refused;
     const int code = session_set_try(device, input, options, max_queries, out_set, &refused);
 
-    return refused ? device_fail(device, VSA_ERROR_UNSUPPORTED_CONFIG,
-                                 "the session cannot be created")
-                   : code;
+    return refused
+               ? device_fail(device, VSA_ERROR_UNSUPPORTED_CONFIG, "the session cannot be created")
+               : code;
 }
 
 int session_set_try(const tool_device *device, const trace *input, const tool_options *options,

@@ -283,6 +283,25 @@ int trace_round(trace *input, vsa_dtype kv_type)
     return EXIT_DONE;
 }
 
+void trace_keep_queries(trace *input, uint32_t queries)
+{
+    for (uint32_t i = 0; i < input->layer_count; i++) {
+        trace_layer *layer = &input->layers[i];
+
+        if (layer->queries <= queries) {
+            continue;
+        }
+        for (uint32_t h = 0; h < layer->q_heads; h++) {
+            const size_t first = (size_t)(h + 1) * layer->queries - queries;
+
+            memmove(layer->q + (size_t)h * queries * layer->head_dim_k,
+                    layer->q + first * layer->head_dim_k,
+                    (size_t)queries * layer->head_dim_k * sizeof *layer->q);
+        }
+        layer->queries = queries;
+    }
+}
+
 void trace_destroy(trace *input)
 {
     for (uint32_t i = 0; i < input->layer_count; i++) {

@@ -37,6 +37,10 @@ int trace_load(const char *path, trace *out_trace);
  * cannot hold. */
 int trace_round(trace *input, vsa_dtype kv_type);
 
+/* Leaves only the last `queries` queries of every layer that has more. Before or after
+ * trace_round. */
+void trace_keep_queries(trace *input, uint32_t queries);
+
 /* Accepts a zero-initialised trace. */
 void trace_destroy(trace *input);
 
