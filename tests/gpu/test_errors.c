@@ -20,7 +20,8 @@ static vsa_plan_create_info good_plan(void)
     vsa_plan_create_info plan = { .head_dim_k = 64, .head_dim_v = 64, .q_heads = 4, .kv_heads = 2,
                                   .max_sequences = 2, .max_tokens = 512,
                                   .policy.method = VSA_METHOD_DENSE };
-    vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, VSA_DTYPE_F16, VSA_DTYPE_F16, 64, 64, 2, 512, 0);
+    vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, VSA_DTYPE_F16, VSA_DTYPE_F16, 64, 64, 2, 512,
+                       0);
     return plan;
 }
 

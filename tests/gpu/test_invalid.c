@@ -11,8 +11,8 @@ static vsa_plan_create_info plain_plan(void)
         .policy = { .method = VSA_METHOD_VATTENTION, .target = VSA_TARGET_OUTPUT,
                     .sink_tokens = 16, .window_tokens = 16, .top_k = 20, .base_samples = 64,
                     .epsilon = 0.2f, .delta = 0.1f } };
-    vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, VSA_DTYPE_F32, VSA_DTYPE_F32, DIM, DIM, KV_HEADS,
-                       TOKENS, 0);
+    vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, VSA_DTYPE_F32, VSA_DTYPE_F32, DIM, DIM,
+                       KV_HEADS, TOKENS, 0);
     return plan;
 }
 

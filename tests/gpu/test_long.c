@@ -1,6 +1,7 @@
 /*
  * 64K tokens, one sequence, one KV head. A driver that silently ends an invocation's loops after
- * 65,535 iterations (lavapipe of Mesa 22) would lose the tail of the context: here the tail decides.
+ * 65,535 iterations (lavapipe of Mesa 22) would lose the tail of the context: here the tail
+ * decides.
  */
 #include "harness.h"
 
@@ -71,7 +72,7 @@ static void the_tail_is_read(void **state)
         check_between(ref_relative_error_f32(sparse.out + row * DIM, truth[row], DIM), 0,
                       2 * data->plan.policy.epsilon);
         assert_int_equal(c->exact_tokens, e->set.exact_count);
-        /* f32 scores may order the last members of the top-k otherwise; the heavy ones are all in. */
+        /* f32 scores may order the last members of the top-k otherwise; the heavy are all in. */
         const int32_t *indices = sparse.indices + (size_t)row * TOKENS;
         uint32_t next = 0, common = 0, heavy = 0, expected_heavy = 0;
         for (uint32_t i = 0; i < TOKENS; i++) {

@@ -1,6 +1,6 @@
 /*
- * The samples: distinct, outside the exact set, in the reference's order; uniform over the residual;
- * and budgets that follow the reference's.
+ * The samples: distinct, outside the exact set, in the reference's order; uniform over the
+ * residual; and budgets that follow the reference's.
  */
 #include "harness.h"
 

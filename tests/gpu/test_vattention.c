@@ -179,7 +179,8 @@ static void it_is_deterministic(void **state)
     harness_data *data = standard_data(&plan, 1.5, 0.7);
     harness_result results[3];
     for (int i = 0; i < 3; i += 2) {
-        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, CAPACITY);
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
+                                               CAPACITY);
         results[i] = harness_run(session, data, 0, 9, 2, CAPACITY);
         if (i == 0) {
             harness_result dense = harness_run(session, data, 1, 0, 0, 0);

@@ -101,7 +101,8 @@ double ref_f_quantile(double probability, double freedom1, double freedom2)
     return invert(f_distribution, freedom1, freedom2, probability, 0, 1e6);
 }
 
-/* P(chi-square > x): series below the mean, Lentz's continued fraction above (DLMF 8.11.4, 8.9.2). */
+/* P(chi-square > x): series below the mean, Lentz's continued fraction above (DLMF 8.11.4,
+ * 8.9.2). */
 double ref_chi_square_tail(double value, double freedom)
 {
     double a = freedom / 2, x = value / 2;
@@ -142,8 +143,8 @@ double ref_chi_square_quantile(double probability, double freedom)
     return invert(chi_square_distribution, freedom, 0, probability, 0, 1e6);
 }
 
-/* Paulson: with a = 2/(9 d1), b = 2/(9 d2) the variable ((1-b) F^(1/3) - (1-a)) / sqrt(b F^(2/3) + a)
- * is nearly normal; this solves for F. */
+/* Paulson: with a = 2/(9 d1), b = 2/(9 d2) the variable
+ * ((1-b) F^(1/3) - (1-a)) / sqrt(b F^(2/3) + a) is nearly normal; this solves for F. */
 double ref_f_quantile_paulson(double probability, double freedom1, double freedom2)
 {
     double z = ref_normal_quantile(probability);

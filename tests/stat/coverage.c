@@ -22,7 +22,9 @@
 enum { THREADS = 2, ROWS_PER_VALUES = 8, TARGETS = 3 };
 
 typedef struct options {
-    uint32_t rows, tokens, dim, ends, base_min, base_max;
+    uint32_t rows, tokens, dim;
+    uint32_t ends;   /* sink_tokens and window_tokens */
+    uint32_t base_min, base_max;
     double epsilon, delta, top_k, base;
     const char *scores, *values;
 } options;
@@ -148,7 +150,7 @@ static void make_values(ref_random *r, const value_model *m, uint32_t tokens, ui
 
 typedef struct tally {
     uint32_t rows, failures, exact, met[REF_MAX_EXTENSIONS + 1], evaluated[REF_MAX_EXTENSIONS + 1];
-    uint32_t dense_after[REF_MAX_EXTENSIONS + 1], heavy, last;
+    uint32_t last;   /* dense after the last extension, for want of another */
     uint32_t met_failures[REF_MAX_EXTENSIONS + 1];
     double samples, read;
     uint32_t *sampled;   /* per MET row, for the median */
@@ -182,7 +184,6 @@ static void decode(const options *o, const vsa_policy *policy, const ref_row *ro
     }
     if (e.action != REF_ACTION_MET) {
         t->exact++;
-        t->dense_after[extensions]++;
         t->last += extensions == REF_MAX_EXTENSIONS && 2 * e.next < row->residual_count;
         t->read += row->length;
         return;
@@ -284,7 +285,6 @@ static int report(const options *o, const worker *workers, const score_model *sc
         for (int e = 0; e <= REF_MAX_EXTENSIONS; e++) {
             sum.met[e] += t->met[e];
             sum.evaluated[e] += t->evaluated[e];
-            sum.dense_after[e] += t->dense_after[e];
             sum.met_failures[e] += t->met_failures[e];
         }
     }
@@ -348,27 +348,44 @@ static int listed(const char *list, const char *name)
     return strcmp(list, "all") == 0;
 }
 
+static int set_option(options *o, const char *name, const char *value)
+{
+    const struct {
+        const char  *name;
+        uint32_t    *count;
+        double      *number;
+        const char **text;
+    } known[] = {
+        { "--rows", &o->rows, NULL, NULL },        { "--tokens", &o->tokens, NULL, NULL },
+        { "--dim", &o->dim, NULL, NULL },          { "--ends", &o->ends, NULL, NULL },
+        { "--base-min", &o->base_min, NULL, NULL }, { "--base-max", &o->base_max, NULL, NULL },
+        { "--epsilon", NULL, &o->epsilon, NULL },  { "--delta", NULL, &o->delta, NULL },
+        { "--top-k", NULL, &o->top_k, NULL },      { "--base", NULL, &o->base, NULL },
+        { "--scores", NULL, NULL, &o->scores },    { "--values", NULL, NULL, &o->values },
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(name, known[i].name) == 0) {
+            if (known[i].count != NULL) {
+                *known[i].count = (uint32_t)strtoul(value, NULL, 10);
+            } else if (known[i].number != NULL) {
+                *known[i].number = strtod(value, NULL);
+            } else {
+                *known[i].text = value;
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     options o = { .rows = 2000, .tokens = 4096, .dim = 64, .ends = 128, .base_min = 64,
                   .base_max = 256, .epsilon = .1, .delta = .1, .top_k = .02,
                   .base = .025, .scores = "all", .values = "mean,zero" };
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const char *name = argv[i], *value = argv[i + 1];
-        if (strcmp(name, "--rows") == 0) o.rows = (uint32_t)atoi(value);
-        else if (strcmp(name, "--tokens") == 0) o.tokens = (uint32_t)atoi(value);
-        else if (strcmp(name, "--dim") == 0) o.dim = (uint32_t)atoi(value);
-        else if (strcmp(name, "--ends") == 0) o.ends = (uint32_t)atoi(value);
-        else if (strcmp(name, "--base-min") == 0) o.base_min = (uint32_t)atoi(value);
-        else if (strcmp(name, "--base-max") == 0) o.base_max = (uint32_t)atoi(value);
-        else if (strcmp(name, "--epsilon") == 0) o.epsilon = atof(value);
-        else if (strcmp(name, "--delta") == 0) o.delta = atof(value);
-        else if (strcmp(name, "--top-k") == 0) o.top_k = atof(value);
-        else if (strcmp(name, "--base") == 0) o.base = atof(value);
-        else if (strcmp(name, "--scores") == 0) o.scores = value;
-        else if (strcmp(name, "--values") == 0) o.values = value;
-        else {
-            fprintf(stderr, "coverage: unknown option %s\n", name);
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {
+            fprintf(stderr, "coverage: unknown option, or one without a value: %s\n", argv[i]);
             return 2;
         }
     }
