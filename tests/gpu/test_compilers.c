@@ -178,7 +178,8 @@ static void a_second_context_finds_everything(void **state)
     output second = run_with(&cache);
     assert_int_equal(cache.misses, 0);
     assert_int_equal(cache.count, stored);
-    check_that(cache.puts <= 1, "%u blobs were written again", cache.puts);   /* pipelines may grow */
+    /* The driver's pipeline data may grow. */
+    check_that(cache.puts <= 1, "%u blobs were written again", cache.puts);
     check_same(&first, &second, "from the cache");
 
     /* Damage of every kind is a miss, is repaired, and never shows. Neighbours get different kinds,

@@ -107,7 +107,7 @@ double ref_chi_square_tail(double value, double freedom);
 /* What the spec asks for: Paulson 1942, and its limit, Wilson and Hilferty 1931. */
 double ref_f_quantile_paulson(double probability, double freedom1, double freedom2);
 double ref_chi_square_quantile_wilson_hilferty(double probability, double freedom);
-/* P(X >= successes) and the one-sided test "the rate is above `rate`", X ~ Binomial(trials, rate). */
+/* P(X >= successes), X ~ Binomial(trials, rate): the one-sided test of "at most `rate`". */
 double ref_binomial_tail(uint32_t successes, uint32_t trials, double rate);
 
 /* --------------------------------------------------------------- budget.c */

@@ -159,7 +159,8 @@ static void keys_depend_on_every_byte_and_boundary(void **state)
     const struct {
         const vsai_cache_part *parts;
         size_t count;
-    } inputs[] = { { ab_c, 2 }, { a_bc, 2 }, { abc, 1 }, { abc_empty, 2 }, { abd, 1 }, { NULL, 0 } };
+    } inputs[] = { { ab_c, 2 }, { a_bc, 2 }, { abc, 1 }, { abc_empty, 2 }, { abd, 1 },
+                   { NULL, 0 } };
     enum { COUNT = sizeof inputs / sizeof *inputs };
     uint8_t keys[COUNT][32], again[32];
     for (int i = 0; i < COUNT; i++) {

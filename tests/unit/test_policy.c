@@ -60,7 +60,8 @@ static void check_refusal(vsa_policy policy, vsa_result expected, const char *na
     said_count = 0;
     vsa_result result = vsai_policy_check(&policy, &log_to_said);
     check_that(result == expected, "%s: %s", named, vsa_result_name(result));
-    check_that(said_count == 1 && strstr(said, named) != NULL, "'%s' does not name %s", said, named);
+    check_that(said_count == 1 && strstr(said, named) != NULL, "'%s' does not name %s", said,
+               named);
 }
 
 static void what_is_wrong_is_named(void **state)

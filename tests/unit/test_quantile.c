@@ -27,7 +27,8 @@ typedef double (*density)(double x, double freedom1, double freedom2);
 static double integrate(density f, double freedom1, double freedom2, double low, double high)
 {
     enum { STEPS = 200000 };
-    double step = (high - low) / STEPS, sum = f(low, freedom1, freedom2) + f(high, freedom1, freedom2);
+    double step = (high - low) / STEPS;
+    double sum = f(low, freedom1, freedom2) + f(high, freedom1, freedom2);
     for (int i = 1; i < STEPS; i++) {
         sum += (i % 2 ? 4 : 2) * f(low + i * step, freedom1, freedom2);
     }

@@ -26,7 +26,8 @@ static void halves_round_to_nearest_even(void **state)
 {
     (void)state;
     for (uint32_t bits = 0; bits < 0x7bff; bits++) {
-        double low = ref_f32_from_f16((uint16_t)bits), high = ref_f32_from_f16((uint16_t)(bits + 1));
+        double low = ref_f32_from_f16((uint16_t)bits);
+        double high = ref_f32_from_f16((uint16_t)(bits + 1));
         float middle = (float)((low + high) / 2);
         assert_int_equal(ref_f16_from_f32(middle), bits + (bits & 1));
         assert_int_equal(ref_f16_from_f32(nextafterf(middle, 0)), bits);
@@ -139,7 +140,7 @@ static void base_sample_sizes(void **state)
     assert_int_equal(ref_base_samples(&policy, 0), 0);
     assert_int_equal(ref_base_samples(&policy, 128), 0);    /* 2 * 64 reaches N */
     assert_int_equal(ref_base_samples(&policy, 129), 64);
-    assert_int_equal(ref_base_samples(&policy, 4000), 128); /* 100, rounded up to a multiple of 32 */
+    assert_int_equal(ref_base_samples(&policy, 4000), 128);  /* 100, rounded up */
     assert_int_equal(ref_base_samples(&policy, 1000000), 256);
     policy.max_samples = 100;
     assert_int_equal(ref_base_samples(&policy, 1000000), 96);
