@@ -515,9 +515,8 @@ typedef struct vsa_certificate {
     uint32_t status;          /* vsa_certificate_status | vsa_bound << 8 | vsa_target << 16 */
     float    error_bound;     /* relative, of the target: the 1 - delta quantile of the error as
                                  the bound estimates it. 0 if EXACT, infinite if nothing can be
-                                 said. With VSA_BOUND_CLT the promise is made, and measured, for
-                                 epsilon; where a few unseen tokens carry the residual,
-                                 error_bound itself is exceeded more often than delta (README) */
+                                 said. With VSA_BOUND_CLT the promise is made for epsilon;
+                                 README says how often error_bound itself holds */
     float    delta;           /* 0 if EXACT */
     float    log_normaliser;  /* log D, estimated */
     uint32_t length_tokens;

@@ -12,6 +12,7 @@
 
 layout(constant_id = VSA_ID_EPSILON) const float EPSILON = 0.1;
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_MOMENTS_OFFSET) const uint MOMENTS_OFFSET = 0;
 layout(constant_id = VSA_ID_DENSE_ON_MISS) const uint DENSE_ON_MISS = 1;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
@@ -257,6 +258,23 @@ void finish_row(uint row, uint group, uint status, float error, Estimate e, uint
     }
 }
 
+// Sums of w and w^2 over the whole residual, relative to the estimate's maximum, from the exact
+// scorer. The row's maximum can only be larger than what was read; the clamp keeps the result
+// finite, and so large that the row goes dense.
+vec2 residual_moments(uint row, uint group, Estimate e)
+{
+    uint length = control[group_word(group, VSA_G_LENGTH)];
+    uint chunks = (length + VSA_SELECT_CHUNK - 1u) / VSA_SELECT_CHUNK;
+    vec4 sums = vec4(0.0);
+    for (uint i = gl_LocalInvocationID.x; i < chunks; i += WG) {
+        sums += partials[(MOMENTS_OFFSET / 4) + row * (TOKEN_STRIDE / VSA_SELECT_CHUNK) + i];
+    }
+    sums = reduce_sum(sums);
+    float above = order_value(control[row_word(row, VSA_R_MAX)]) - e.maximum;
+    float scale = above > 0.0 ? exp(min(above, 20.0)) : exp_negative(above);
+    return vec2(sums.x * scale, sums.y * scale * scale);
+}
+
 const uint DECIDE_DENSE = VSA_STATUS_EXACT;
 const uint DECIDE_EXTEND = 0;
 const uint NEEDS_DENSE = 0xffffffffu;
@@ -286,15 +304,24 @@ uint decide_row(uint row, uint group, Sample s)
     precise float spread;      // S
     precise float size = 1.0;  // size^2
     precise float shrink = 1.0 / b - 1.0 / n;
+    const bool known = TOKEN_STRIDE != 0u;   // every logit of the residual
+    vec2 moments = known ? residual_moments(row, group, e) : vec2(0.0);
     if (TARGET == VSA_TARGET_D) {
         precise float variance =
-            max(e.squares - e.sampled_sum * (e.sampled_sum / b), 0.0) / (b - 1.0);
+            known ? max(moments.y - moments.x * (moments.x / n), 0.0) / (n - 1.0)
+                  : max(e.squares - e.sampled_sum * (e.sampled_sum / b), 0.0) / (b - 1.0);
         precise float factor = n / e.denominator;
         spread = factor * factor * variance;
-        quantile = student_squared(b - 1.0);
+        quantile = known ? Z_TWO_SIDED * Z_TWO_SIDED : student_squared(b - 1.0);
     } else {
         Spread groups = group_spread(row, s, e);
         spread = float(GROUPS) * b * groups.trace;
+        if (known) {
+            precise float expected = moments.y * (b / n);
+            precise float correction = e.squares > 0.0 ? expected / e.squares : 0.0;
+            spread = e.squares > 0.0 ? spread * min(correction, 1.0e9)
+                                     : (expected > 0.0 ? 1.0e30 : 0.0);
+        }
         quantile = rank_quantile(groups.rank);
         size = max(e.out_squared - spread * shrink, 0.0);
     }

@@ -95,7 +95,8 @@
 #define VSA_ID_REPEAT          55  /* tokens that one invocation scores per tile */
 #define VSA_ID_VALUE_CHUNKS    56  /* times 8 channels of V that one invocation sums */
 #define VSA_ID_SAMPLES         57  /* the method draws samples */
-#define VSA_ID_COUNT           58
+#define VSA_ID_MOMENTS_OFFSET  58  /* words into PARTIALS: one vec4 per row and select chunk */
+#define VSA_ID_COUNT           59
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */

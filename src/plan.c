@@ -7,7 +7,7 @@
 #include "pipeline.h"
 #include "shader.h"
 
-enum { NEEDS_SPARSE = 1, NEEDS_SCORES, NEEDS_SAMPLES };
+enum { NEEDS_SPARSE = 1, NEEDS_SCORES, NEEDS_SAMPLES, NEEDS_MOMENTS };
 
 /* One row per kernel. */
 typedef struct kernel_info {
@@ -27,6 +27,7 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .needs = NEEDS_SCORES},
     [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .needs = NEEDS_SCORES},
     [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_RESIDUAL] = {.shader = "residual", .workgroup = 256, .needs = NEEDS_MOMENTS},
     [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_SAMPLES},
     [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .needs = NEEDS_SPARSE,
                                    .sparse_items = 1},
@@ -47,6 +48,8 @@ static int method_has(const vsai_shape *shape, int needs)
         return shape->method.scores;
     case NEEDS_SAMPLES:
         return shape->method.samples;
+    case NEEDS_MOMENTS:
+        return shape->method.scores && shape->method.samples;
     default:
         return 1;
     }

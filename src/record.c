@@ -215,6 +215,16 @@ static void select_step(recorder *r, vsai_kernel kernel, uint32_t digit)
     dispatch(r, kernel, r->select_chunks, r->groups, r->shape->info.kv_heads, VSA_SELECT_CHUNK);
 }
 
+/* Needs no barrier towards the base sample: both read the membership bits. */
+static void record_moments(recorder *r)
+{
+    if (r->shape->method.scores && r->shape->method.samples) {
+        barrier_stage(r);
+        dispatch(r, VSAI_KERNEL_RESIDUAL, r->select_chunks, r->groups * r->shape->group,
+                 r->shape->info.q_heads, VSA_SELECT_CHUNK);
+    }
+}
+
 static void record_select(recorder *r)
 {
     if (!r->shape->method.scores) {
@@ -225,6 +235,7 @@ static void record_select(recorder *r)
     select_step(r, VSAI_KERNEL_REFINE, 2);
     select_step(r, VSAI_KERNEL_COUNT, 0);
     select_step(r, VSAI_KERNEL_EMIT, 0);
+    record_moments(r);
 }
 
 static void record_sample(recorder *r)

@@ -305,7 +305,9 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
 
     at = dense ? 0 : rows * (shape->exact_splits + VSA_RANDOM_GROUPS) * partial;
     c[VSA_ID_DENSE_OFFSET] = (uint32_t)at;
-    words[VSAI_REGION_PARTIALS] = at + rows * shape->dense_splits * partial;
+    at += rows * shape->dense_splits * partial;
+    c[VSA_ID_MOMENTS_OFFSET] = (uint32_t)at;
+    words[VSAI_REGION_PARTIALS] = at + rows * chunks * 4;
 
     for (int i = 0; i < VSAI_REGION_COUNT; i++) {
         shape->region_size[i] = max64(words[i] * 4, 16);

@@ -202,16 +202,31 @@ void ref_evaluate(const vsa_policy *policy, const ref_row *row, uint32_t samples
         e->out[c] /= e->denominator;
     }
 
+    /* Method sample scores nothing: it has only the samples to learn the residual from. */
+    int known = policy->method != VSA_METHOD_SAMPLE;
+    double all = 0, all_squares = 0;   /* sums of w and w^2 over the residual */
+    for (uint32_t i = 0; i < row->length && known; i++) {
+        double weight = row->member[i] ? 0 : exp(row->logits[i] - e->shift);
+        all += weight;
+        all_squares += weight * weight;
+    }
     if (policy->target == VSA_TARGET_DENOMINATOR) {
-        double variance = fmax((squares - sampled * sampled / b) / (b - 1), 0);   /* s_w^2 */
-        double t = ref_student_quantile(1 - (double)policy->delta / 2, b - 1);
+        double variance = known ? (all_squares - all * all / N) / (N - 1)
+                                : (squares - sampled * sampled / b) / (b - 1);
+        double probability = 1 - (double)policy->delta / 2;
+        double t = known ? ref_normal_quantile(probability)
+                         : ref_student_quantile(probability, b - 1);
         e->rank = 1;
         e->size2 = 1;
         e->quantile = t * t;
-        e->spread = N * N * variance / (e->denominator * e->denominator);
+        e->spread = N * N * fmax(variance, 0) / (e->denominator * e->denominator);
     } else {
         group_spread(policy, row, groups, expansion, b / N, e);
         e->spread *= b;
+        if (known && squares > 0) {
+            e->spread *= all_squares / (expansion * squares);
+        }
+        e->size2 = fmax(dot(e->out, e->out, row->head_dim) - e->spread * (1 / b - 1 / N), 0);
     }
 
     double epsilon = (double)policy->epsilon;
