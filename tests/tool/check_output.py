@@ -24,6 +24,12 @@ DECODE = {"tokens": int, "tokens_per_second": float, "error_mean": float, "error
 EXACT, MET, MISSED = 1, 2, 3
 
 
+def binomial_tail(successes, trials, rate):
+    """P(X >= successes): the promise is refuted when this many failures are below 1% likely."""
+    return sum(math.comb(trials, i) * rate**i * (1 - rate)**(trials - i)
+               for i in range(successes, trials + 1))
+
+
 def require(condition, message):
     if not condition:
         sys.exit(f"check_output: {message}")
@@ -96,7 +102,9 @@ def summary(command, path, rows):
         if found["method"] == "dense":
             require(found["error_max"] < 1e-4, f"dense is off by {found['error_max']}")
         elif found["missed"] == 0:
-            require(found["coverage"] >= 1 - found["delta"], f"coverage {found['coverage']}")
+            failures = round((1 - found["coverage"]) * found["rows"])
+            require(binomial_tail(failures, found["rows"], found["delta"]) >= 0.01,
+                    f"coverage {found['coverage']} of {found['rows']} rows")
 
 
 def dense(input_path, output_path):
