@@ -1,17 +1,18 @@
-# cmake -DVALIDATOR= -DGLSLC= -DOPT= -DINPUT= -DOUTPUT= -DINCLUDE= -DWIDE= -DSEGMENTS= -P ...
+# cmake -DVALIDATOR= -DGLSLC= -DOPT= -DINPUT= -DOUTPUT= -DINCLUDE= -DWIDE= -DSEGMENTS=
+#       -DQUANT= -P ...
 # One compute shader to SPIR-V, optimised when spirv-opt is there.
 
 get_filename_component(directory "${OUTPUT}" DIRECTORY)
 file(MAKE_DIRECTORY "${directory}")
 set(raw "${OUTPUT}.raw")
-set(defines "-DVSA_WIDE=${WIDE}" "-DVSA_SEGMENTS=${SEGMENTS}")
+set(defines "-DVSA_WIDE=${WIDE}" "-DVSA_SEGMENTS=${SEGMENTS}" "-DVSA_QUANT=${QUANT}")
 
 function(run_tool)
     execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output
         ERROR_VARIABLE output)
     if(NOT result EQUAL 0)
         file(REMOVE "${OUTPUT}" "${raw}")
-        message(FATAL_ERROR "${INPUT} (VSA_WIDE=${WIDE} VSA_SEGMENTS=${SEGMENTS}):\n${output}")
+        message(FATAL_ERROR "${INPUT} (${defines}):\n${output}")
     endif()
 endfunction()
 

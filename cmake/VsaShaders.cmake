@@ -25,20 +25,23 @@ function(vsa_embed_glsl out_source)
     set(${out_source} "${source}" PARENT_SCOPE)
 endfunction()
 
-# name, or for the shaders of VSA_KV_SHADERS name, name.wide, name.seg and name.wide.seg.
+# name, and for the shaders of VSA_KV_SHADERS also name.wide, .seg and .wide.seg, all 4 again with
+# .quant.
 function(vsa_embed_spirv out_source)
     set(modules)
     foreach(stage IN LISTS VSA_SHADER_STAGES)
         get_filename_component(name "${stage}" NAME_WE)
-        set(variants "|0|1")
+        set(variants "|0|1|0")
         if(name IN_LIST VSA_KV_SHADERS)
-            list(APPEND variants ".wide|1|1" ".seg|0|8" ".wide.seg|1|8")
+            list(APPEND variants ".wide|1|1|0" ".seg|0|8|0" ".wide.seg|1|8|0"
+                ".quant|0|1|1" ".wide.quant|1|1|1" ".seg.quant|0|8|1" ".wide.seg.quant|1|8|1")
         endif()
         foreach(variant IN LISTS variants)
-            string(REGEX MATCH "^(.*)\\|(.*)\\|(.*)$" _ "${variant}")
+            string(REGEX MATCH "^(.*)\\|(.*)\\|(.*)\\|(.*)$" _ "${variant}")
             set(suffix "${CMAKE_MATCH_1}")
             set(wide "${CMAKE_MATCH_2}")
             set(segments "${CMAKE_MATCH_3}")
+            set(quant "${CMAKE_MATCH_4}")
             set(module "${CMAKE_CURRENT_BINARY_DIR}/generated/spirv/${name}${suffix}.spv")
             add_custom_command(
                 OUTPUT "${module}"
@@ -46,6 +49,7 @@ function(vsa_embed_spirv out_source)
                     "-DVALIDATOR=${VSA_GLSLANG_VALIDATOR}" "-DGLSLC=${VSA_GLSLC}"
                     "-DOPT=${VSA_SPIRV_OPT}" "-DINPUT=${stage}" "-DOUTPUT=${module}"
                     "-DINCLUDE=${VSA_SHADER_DIR}" "-DWIDE=${wide}" "-DSEGMENTS=${segments}"
+                    "-DQUANT=${quant}"
                     -P "${VSA_SHADER_SCRIPTS}/CompileSpirv.cmake"
                 DEPENDS "${stage}" ${VSA_SHADER_INCLUDES}
                     "${VSA_SHADER_SCRIPTS}/CompileSpirv.cmake"

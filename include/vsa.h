@@ -254,8 +254,7 @@ VSA_API uint64_t vsa_kv_offset(const vsa_kv_layout *layout, const vsa_plane_layo
 
 /* -------------------------------------------------------------------- policy */
 
-/* What decides which tokens are read. This version has DENSE, TOP_K, SAMPLE and VATTENTION; the
- * others give VSA_ERROR_UNSUPPORTED_CONFIG. Rows of TOP_K and TOP_P carry no guarantee: they end as
+/* What decides which tokens are read. Rows of TOP_K and TOP_P carry no guarantee: they end as
  * MISSED with an infinite error_bound, whatever on_miss says. */
 typedef enum vsa_method {
     VSA_METHOD_DENSE      = 1,  /* every token: the yardstick and the fallback */
@@ -265,7 +264,9 @@ typedef enum vsa_method {
                                    heavy tokens outside the two can go unseen, and then its
                                    certificate is wrong */
     VSA_METHOD_VATTENTION = 5,  /* sink + window + top-k + adaptive uniform sample of the rest */
-    VSA_METHOD_GUIDED     = 6,  /* sample in proportion to the scorer's estimate */
+    VSA_METHOD_GUIDED     = 6,  /* sink + window + adaptive sample with probability proportional to
+                                   the scorer's estimate; tokens that reach probability 1 are
+                                   the top-k */
     VSA_METHOD_MAX_ENUM   = 0x7fffffff
 } vsa_method;
 
@@ -279,7 +280,9 @@ typedef enum vsa_scorer {
     VSA_SCORER_MAX_ENUM = 0x7fffffff
 } vsa_scorer;
 
-/* Which inequality the certificate rests on. */
+/* Which inequality the certificate rests on: docs/algorithm.md. STRICT needs a bound on every
+ * weight, hence a scorer: VATTENTION has it for target DENOMINATOR (betting, Waudby-Smith and
+ * Ramdas), GUIDED for all targets (Bernstein in Hilbert space, Pinelis 1994). */
 typedef enum vsa_bound {
     VSA_BOUND_CLT    = 1,  /* asymptotic: central limit theorem, finite-population corrected */
     VSA_BOUND_STRICT = 2,  /* holds at every sample size */
@@ -300,8 +303,8 @@ typedef enum vsa_miss_action {
 } vsa_miss_action;
 
 /*
- * A count from a fraction is rounded to nearest, integer arithmetic only. With L the row's length: the exact set is the first sink_tokens, the last
- * window_tokens and, of the C tokens between them, the max(top_k, L * top_k_fraction) with the
+ * A count from a fraction is rounded to nearest, integer arithmetic only. With L the row's length: the exact set is the first max(sink_tokens,
+ * L * sink_fraction) tokens, the last max(window_tokens, L * window_fraction) and, of the C tokens between them, the max(top_k, L * top_k_fraction) with the
  * highest score, ties by lower index. The residual is the other N tokens. The base sample is
  * max(base_samples, N * base_fraction), no more than base_max_samples, rounded up to a multiple of
  * VSA_SAMPLE_GROUPS: the certificate is computed from that many equal random groups.
@@ -314,7 +317,9 @@ typedef struct vsa_policy {
     vsa_target target;          /* 0 = OUTPUT */
     vsa_miss_action on_miss;
     uint32_t sink_tokens;
+    float    sink_fraction;     /* of the row's length; the larger of the two applies */
     uint32_t window_tokens;     /* counted back from the row's own position, itself included */
+    float    window_fraction;
     uint32_t top_k;             /* per KV head, shared by its group */
     float    top_k_fraction;    /* 0 <= f <= 1 */
     float    top_p;             /* VSA_METHOD_TOP_P only, 0 < p <= 1 */
@@ -324,6 +329,10 @@ typedef struct vsa_policy {
     uint32_t max_samples;       /* per row; 0 = no maximum, so that the target can always be met */
     float    epsilon;           /* relative error target, 0 < epsilon < 1; unused by DENSE */
     float    delta;             /* probability of missing it, 0 < delta < 1; unused by DENSE */
+    float    value_floor;       /* eta >= 0, targets OUTPUT and NUMERATOR with bound CLT: the error
+                                   may be epsilon * max(|out|, eta * v_rms), v_rms the root of the
+                                   attention-weighted mean of |v|^2. 0 = relative to |out| alone,
+                                   which an output near zero can only meet densely */
 } vsa_policy;
 
 #define VSA_SAMPLE_GROUPS 32
@@ -509,10 +518,25 @@ typedef enum vsa_certificate_status {
     VSA_CERTIFICATE_STATUS_MAX_ENUM = 0x7fffffff
 } vsa_certificate_status;
 
-/* Written on the GPU, one per (sequence, query, q head), tightly packed, 32 bytes. The promise is
+/* What else the row met with. Several may be set. */
+typedef enum vsa_certificate_flag {
+    VSA_CERTIFICATE_UNATTAINABLE = 1,  /* the target needs half of the tokens or more: out is near zero
+                                          beside the values, or epsilon very small. The row is dense */
+    VSA_CERTIFICATE_HEAVY_SAMPLE = 2,  /* one sampled token weighed more than epsilon / 2 of D: the
+                                          scorer missed it, the sample was not trusted. Dense */
+    VSA_CERTIFICATE_BOUND_BROKEN = 4,  /* bound STRICT: a sampled weight was above its bound. Dense */
+    VSA_CERTIFICATE_FLOORED      = 8,  /* value_floor * v_rms exceeds |out|: errors are relative to it */
+    VSA_CERTIFICATE_MERGED       = 128, /* written by vsa_merge only: error_bound and normaliser_bound
+                                          hold together with probability 1 - delta. In every other
+                                          certificate each of them does */
+    VSA_CERTIFICATE_FLAG_MAX_ENUM = 0x7fffffff
+} vsa_certificate_flag;
+
+/* Written on the GPU, one per (sequence, query, q head), tightly packed, 48 bytes. The promise is
  * per row: a joint claim over H rows needs delta / H. f32 arithmetic adds about 2e-6. */
 typedef struct vsa_certificate {
-    uint32_t status;          /* vsa_certificate_status | vsa_bound << 8 | vsa_target << 16 */
+    uint32_t status;          /* vsa_certificate_status | vsa_bound << 8 | vsa_target << 16 |
+                                 flags << 24 */
     float    error_bound;     /* relative, of the target: the 1 - delta quantile of the error as
                                  the bound estimates it. 0 if EXACT, infinite if nothing can be
                                  said. With VSA_BOUND_CLT the promise is made for epsilon;
@@ -523,27 +547,72 @@ typedef struct vsa_certificate {
     uint32_t exact_tokens;    /* the whole length if EXACT */
     uint32_t sampled_tokens;
     uint32_t wanted_samples;  /* asked for by the last budget, before max_samples */
+    uint32_t gathered_tokens; /* rows of V that were gathered for this row in all stages of the
+                                 step, also before it went dense */
+    float    normaliser_bound; /* relative error of D, with probability 1 - delta; 0 if D is exact,
+                                 infinite if nothing can be said */
+    float    epsilon;         /* the plan's; 0 if EXACT */
+    uint32_t reserved;        /* 0 */
 } vsa_certificate;
 
 #define VSA_CERTIFICATE_STATUS(status_word) ((vsa_certificate_status)((status_word) & 0xffu))
 #define VSA_CERTIFICATE_BOUND(status_word)  ((vsa_bound)(((status_word) >> 8) & 0xffu))
 #define VSA_CERTIFICATE_TARGET(status_word) ((vsa_target)(((status_word) >> 16) & 0xffu))
+#define VSA_CERTIFICATE_FLAGS(status_word)  ((status_word) >> 24)
 
 typedef struct vsa_certificate_summary {
     uint32_t rows, met, exact, missed, invalid, none;
+    uint32_t unattainable, heavy_sample, bound_broken, floored;  /* rows with that flag */
     float    worst_error_bound;
     double   density;         /* tokens read / tokens attended to, over all rows */
 } vsa_certificate_summary;
 
-/* Pure. Returns 1 only if every row is EXACT or MET; 0 rows give 0. */
+/* Pure. Returns 1 only if every row is EXACT or MET; 0 rows, or rows == NULL, give 0. */
 VSA_API int vsa_certificates_check(const vsa_certificate *rows, size_t row_count,
                                    vsa_certificate_summary *out_summary);
 
-/* Bytes of K and V that the step behind these rows read, and that dense attention would have
- * read; `rows` is [sequence][query][q_head]. Counted once per KV head and query: one read of a row serves up to 8 heads of
- * the group. Pure. */
+/* Bytes of K, V and `state` that the step behind these rows read, and that dense attention would have
+ * read; `rows` is [sequence][query][q_head], whole KV heads. One read serves up to 8 heads of a
+ * group, which are counted once:
+ *  - what the scorer reads of every token, when the method scores keys and the group was not dense
+ *    from the start: all of K (EXACT), or what it keeps in `state`;
+ *  - the gathered rows of V in all stages, also those of a row that went dense later, and of K
+ *    too unless the exact scorer has read them;
+ *  - all of K and V, when a row of the group is dense.
+ * The step's scratch is not counted. Pure. */
 VSA_API void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *rows,
                                   size_t row_count, uint64_t *out_read, uint64_t *out_dense);
+
+/* Rows that attended to a part of their context, on whatever device: f32 [row][head_dim_v] and a
+ * certificate a row. */
+typedef struct vsa_part {
+    const float           *out;
+    const vsa_certificate *certificates;
+} vsa_part;
+
+/* Two disjoint parts of the same contexts into the whole: `out` is the attention over both, its
+ * certificate a valid bound whatever the parts have in common (docs/algorithm.md, "Merging").
+ * Merge the result with a third part, and so on, in any order. `out` and `out_certificates` may be
+ * those of a part.
+ *
+ * A row is EXACT when both parts are. Otherwise it is MET when its error_bound is at most epsilon,
+ * and MISSED when not, whatever the parts were. Its delta is the sum of what the parts can fail
+ * by: twice delta for a part whose D is estimated and not the target, delta for the others, 0 for
+ * EXACT ones: to end with delta, plan two parts with delta / 4. Bounds of 1 or more in a part say
+ * nothing and make the whole's infinite; so does a FLOORED part's error_bound, and a sum of deltas
+ * of 1 or more. Certificates of bound CLT are estimates, and so is what they merge into. Flags are
+ * those of either part and MERGED; counts add up.
+ *
+ * A part that is INVALID makes the row INVALID, one that was never written makes it NONE, with out
+ * zero. That goes for a part without tokens: leave it out, or give it zeros and a certificate
+ * {.status = VSA_CERTIFICATE_EXACT, .log_normaliser = -INFINITY}.
+ *
+ * VSA_ERROR_INVALID_ARGUMENT, and nothing is written: NULL with rows to merge, head_dim_v == 0,
+ * epsilon outside (0, 1), or a row whose parts are both MET or MISSED, of different targets.
+ * Pure. */
+VSA_API vsa_result vsa_merge(const vsa_part *first, const vsa_part *second, size_t row_count,
+                             uint32_t head_dim_v, float epsilon, float *out,
+                             vsa_certificate *out_certificates);
 
 #ifdef __cplusplus
 }

@@ -74,6 +74,12 @@ typedef struct vsa_vulkan_handles {
 VSA_API void vsa_standalone_handles(const vsa_standalone *standalone,
                                     vsa_vulkan_handles *out_handles);
 
+/* Bytes per second, read and written together, that vkCmdCopyBuffer moves between two device-local
+ * buffers of 256 MiB (less on a device with under 2 GiB): the median of 9 copies after some to warm
+ * up, by GPU timestamps, or by the clock around the submission on a queue without them. */
+VSA_API vsa_result vsa_standalone_copy_bandwidth(vsa_standalone *standalone,
+                                                 double *out_bytes_per_second);
+
 /* A vsa_cache over files in a directory: one file per key, written beside and renamed into
  * place. The directory and its parents are made when missing. */
 typedef struct vsa_directory_cache vsa_directory_cache;
@@ -114,6 +120,11 @@ typedef struct vsa_session_create_info {
     /* Paged caches: physical pages are dealt in an order shuffled by this seed; 0 = in order. */
     uint32_t     page_shuffle;
     uint32_t     index_capacity; /* per row, for vsa_session_step_result::indices; 0 = none */
+    /* The session whose caches this one uses, for plans that are to be compared on the same K and
+     * V; it must outlive this one. Same layout, head sizes, kv_heads, max_sequences and max_tokens,
+     * at least as many layers; `page_shuffle` is not used. Each session has a `state` of its own,
+     * which does not learn what is written later through another. NULL = caches of its own. */
+    const vsa_session *cache_of;
 } vsa_session_create_info;
 
 VSA_API vsa_result vsa_session_create(vsa_standalone *standalone,

@@ -3,7 +3,7 @@
 // maximum they are relative to) per row and split. One read of a K or V row serves up to
 // HEAD_BLOCK heads of the group. ITEMS says which:
 //   RANGE    split x = chunk_tokens consecutive tokens, of groups that are (partly) dense
-//   EXACT    split x = VSA_EXACT_CHUNK members of the exact set
+//   EXACT    split x = exact_chunk members of the exact set
 //   SAMPLES  split x = random group x: samples i with i mod 32 = x that are granted and not yet
 //            summed; continues the partial that is there
 // In: q, K, V, or SCORES for the logits when STORED_SCORES. Out: PARTIALS.
@@ -14,10 +14,12 @@
 
 layout(constant_id = VSA_ID_SPARSE) const uint SPARSE = 0;
 layout(constant_id = VSA_ID_STORED_SCORES) const uint STORED_SCORES = 0;
+layout(constant_id = VSA_ID_KEEP_LOGITS) const uint KEEP_LOGITS = 0;
+layout(constant_id = VSA_ID_SHIFTS_OFFSET) const uint SHIFTS_OFFSET = 0;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_LISTS) readonly buffer Lists { uint lists[]; };
-layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores[]; };
+layout(set = 0, binding = VSA_BIND_SCORES) buffer Scores { float scores[]; };
 layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; };
 
 // Value phase: VALUE_THREADS invocations cover a V row, VALUE_LANES rows at a time.
@@ -29,9 +31,14 @@ const uint SUM_LANES = WG / HEAD_BLOCK;
 // Known when the pipeline is made for a range, pushed otherwise.
 #define ITEMS (SPARSE != 0u ? push.items : uint(VSA_ITEMS_RANGE))
 
+// A sample weighs 1 / pi times its weight: the logarithm of pi, 0 for all other items.
+#define SHIFTED (GUIDED != 0u && ITEMS == VSA_ITEMS_SAMPLES)
+
+shared float shift_shared[GUIDED != 0 ? TILE : 1];
 shared float weight_shared[HEAD_BLOCK * TILE];
 shared float reduce_shared[HEAD_BLOCK * SUM_LANES];
 shared float reduce2_shared[HEAD_BLOCK * SUM_LANES];
+shared float norm_shared[NORMS != 0 ? WG : 1];
 shared float maximum_shared[HEAD_BLOCK];
 shared float rescale_shared[HEAD_BLOCK];
 
@@ -90,8 +97,10 @@ Work find_work()
         uint members = control[group_word(group, VSA_G_SINK_END)] +
                        control[group_word(group, VSA_G_TOP_K)] +
                        (length - min(control[group_word(group, VSA_G_WINDOW)], length));
-        work.first = split * VSA_EXACT_CHUNK;
-        work.end = min(length == 0u ? 0u : members, work.first + VSA_EXACT_CHUNK);
+        bool waits = GUIDED != 0u && control[group_word(group, VSA_G_EXTENDED)] < push.round;
+        uint chunk = exact_chunk(members);
+        work.first = split * chunk;
+        work.end = min(length == 0u || waits ? 0u : members, work.first + chunk);
     } else {
         // The range that any of the heads needs; each head weighs only its own part of it.
         uint low = 0xffffffffu;
@@ -111,6 +120,25 @@ Work find_work()
         work.step = VSA_RANDOM_GROUPS;
     }
     return work;
+}
+
+// Each head's sum over all invocations, to the invocations of that head.
+float sum_norms(float norms[HEAD_BLOCK])
+{
+    uint tid = gl_LocalInvocationID.x;
+    float total = 0.0;
+    for (uint head = 0; head < HEAD_BLOCK; head++) {
+        norm_shared[tid] = norms[head];
+        barrier();
+        if (tid / SUM_LANES == head) {
+            total = 0.0;
+            for (uint i = 0; i < LOOP(WG); i++) {
+                total += norm_shared[i];
+            }
+        }
+        barrier();
+    }
+    return total;
 }
 
 void main()
@@ -153,6 +181,10 @@ void main()
     }
     float sum = 0.0;
     float squares = 0.0;
+    float norms[HEAD_BLOCK];
+    for (uint head = 0; head < HEAD_BLOCK; head++) {
+        norms[head] = 0.0;
+    }
     vec4 value_low[HEAD_BLOCK * VALUE_CHUNKS];
     vec4 value_high[HEAD_BLOCK * VALUE_CHUNKS];
     for (uint i = 0; i < HEAD_BLOCK * VALUE_CHUNKS; i++) {
@@ -169,17 +201,41 @@ void main()
         for (uint slot = tid; slot < TILE; slot += WG) {
             tile_token[slot] = slot < count ? item_token(work.group, base + slot * work.step)
                                             : NO_TOKEN;
+            if (SHIFTED) {
+                shift_shared[slot] = slot < count
+                    ? uintBitsToFloat(lists[SHIFTS_OFFSET + work.group * SAMPLE_STRIDE + base +
+                                            slot * work.step]) : 0.0;
+            }
         }
         if (STORED_SCORES != 0u) {
             barrier();
             for (uint i = tid; i < work.heads * TILE; i += WG) {
                 uint token = tile_token[i % TILE];
-                logit_shared[i] = token == NO_TOKEN ? MASKED
-                    : scores[(work.first_row + i / TILE) * TOKEN_STRIDE + token];
+                float logit = MASKED;
+                if (token != NO_TOKEN) {
+                    logit = scores[(work.first_row + i / TILE) * TOKEN_STRIDE + token];
+                    logit -= SHIFTED ? shift_shared[i % TILE] : 0.0;
+                }
+                logit_shared[i] = logit;
             }
             barrier();
         } else {
             tile_logits(sequence, kv_head);
+            if (SHIFTED) {
+                for (uint i = tid; i < work.heads * TILE; i += WG) {
+                    float logit = logit_shared[i];
+                    logit_shared[i] = logit < LOGIT_MIN ? logit : logit - shift_shared[i % TILE];
+                }
+                barrier();
+            }
+            if (KEEP_LOGITS != 0u && ITEMS == VSA_ITEMS_SAMPLES) {
+                for (uint i = tid; i < work.heads * TILE; i += WG) {
+                    uint token = tile_token[i % TILE];
+                    if (token != NO_TOKEN) {
+                        scores[(work.first_row + i / TILE) * TOKEN_STRIDE + token] = logit_shared[i];
+                    }
+                }
+            }
         }
 
         // Running maximum of each head. A sample outside the head's own range counts for nothing.
@@ -225,6 +281,7 @@ void main()
         if (value_lane < value_lanes) {
             for (uint head = 0; head < HEAD_BLOCK; head++) {
                 float rescale = rescale_shared[head];
+                norms[head] *= rescale;
                 for (uint j = 0; j < VALUE_CHUNKS; j++) {
                     value_low[head * VALUE_CHUNKS + j] *= rescale;
                     value_high[head * VALUE_CHUNKS + j] *= rescale;
@@ -240,10 +297,12 @@ void main()
                     uint chunk = j * VALUE_THREADS + value_thread;
                     if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
                         vec4 low, high;
-                        v_load8(row, chunk, low, high);
+                        v_load_quads(row, chunk, low, high);
+                        float norm = NORMS != 0u ? dot(low, low) + dot(high, high) : 0.0;
                         for (uint head = 0; head < HEAD_BLOCK; head++) {
                             value_low[head * VALUE_CHUNKS + j] += w[head] * low;
                             value_high[head * VALUE_CHUNKS + j] += w[head] * high;
+                            norms[head] += NORMS != 0u ? w[head] * norm : 0.0;
                         }
                     }
                 }
@@ -252,6 +311,10 @@ void main()
         barrier();
     }
 
+    float total_norms = 0.0;
+    if (NORMS != 0u) {
+        total_norms = sum_norms(norms);
+    }
     // Sums over the invocations, in a fixed order.
     if (sum_head < HEAD_BLOCK) {
         reduce_shared[tid] = sum;
@@ -272,9 +335,10 @@ void main()
             keep = weight(start_maximum, maximum);
             total += keep * partials[header][VSA_PARTIAL_SUM];
             total_squares += keep * keep * partials[header][VSA_PARTIAL_SQUARES];
+            total_norms += keep * partials[header][VSA_PARTIAL_NORMS];
         }
         rescale_shared[sum_head] = keep;
-        partials[header] = vec4(maximum, total, total_squares, 0.0);
+        partials[header] = vec4(maximum, total, total_squares, total_norms);
         if (STORED_SCORES == 0u && (nonfinite_shared & 1u << sum_head) != 0u) {
             atomicOr(control[row_word(sum_row, VSA_R_NONFINITE)], 1u);
         }
@@ -287,9 +351,10 @@ void main()
                 for (uint j = 0; j < VALUE_CHUNKS; j++) {
                     uint chunk = j * VALUE_THREADS + value_thread;
                     if (chunk < DV / 8) {
-                        uint at = (i * VALUE_LANES + value_lane) * (DV / 4) + chunk * 2u;
-                        pool_shared[at] = value_low[(first + i) * VALUE_CHUNKS + j];
-                        pool_shared[at + 1u] = value_high[(first + i) * VALUE_CHUNKS + j];
+                        uvec2 at = (i * VALUE_LANES + value_lane) * (DV / 4) +
+                                   quads_of(V_TYPE, chunk);
+                        pool_shared[at.x] = value_low[(first + i) * VALUE_CHUNKS + j];
+                        pool_shared[at.y] = value_high[(first + i) * VALUE_CHUNKS + j];
                     }
                 }
             }

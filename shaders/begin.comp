@@ -5,15 +5,21 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rng.glsl"
+#include "bet_blocks.glsl"
 
 layout(constant_id = VSA_ID_SINK) const uint SINK = 0;
 layout(constant_id = VSA_ID_WINDOW) const uint WINDOW = 0;
+layout(constant_id = VSA_ID_SINK_FRACTION) const uint SINK_FRACTION = 0;
+layout(constant_id = VSA_ID_WINDOW_FRACTION) const uint WINDOW_FRACTION = 0;
 layout(constant_id = VSA_ID_TOP_K) const uint TOP_K = 0;
 layout(constant_id = VSA_ID_TOP_K_FRACTION) const uint TOP_K_FRACTION = 0;
 layout(constant_id = VSA_ID_BASE) const uint BASE = 0;
 layout(constant_id = VSA_ID_BASE_FRACTION) const uint BASE_FRACTION = 0;
 layout(constant_id = VSA_ID_BASE_MAX) const uint BASE_MAX = 0;
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_BINS_OFFSET) const uint BINS_OFFSET = 0;
+layout(constant_id = VSA_ID_TOP_P) const float TOP_P = 0.0;
+layout(constant_id = VSA_ID_BOUND) const uint BOUND = VSA_BOUND_IS_CLT;
 
 layout(set = 0, binding = VSA_BIND_LENGTHS) readonly buffer Lengths { uint lengths[]; };
 layout(set = 0, binding = VSA_BIND_CERTIFICATES) writeonly buffer Certificates { uint certificate[]; };
@@ -33,15 +39,18 @@ void write_group(uint group)
     uint kv_head = group_kv_head(group);
     uint n = query_length(sequence, group_query(group));
 
-    uint sink_end = min(SINK, n);
-    uint window = max(n - min(WINDOW, n), sink_end);
+    uint sink_end = min(max(SINK, fraction_of(n, SINK_FRACTION)), n);
+    uint window_tokens = max(WINDOW, fraction_of(n, WINDOW_FRACTION));
+    uint window = max(n - min(window_tokens, n), sink_end);
     uint candidates = window - sink_end;
     uint k = min(max(TOP_K, fraction_of(n, TOP_K_FRACTION)), candidates);
     uint residual = candidates - k;
 
+    residual = GUIDED != 0u ? candidates : residual;
     uint base = max(BASE, fraction_of(residual, BASE_FRACTION));
     base = max(min(min(base, BASE_MAX), MAX_SAMPLES), uint(VSA_RANDOM_GROUPS));
     base = (base + VSA_RANDOM_GROUPS - 1u) / VSA_RANDOM_GROUPS * VSA_RANDOM_GROUPS;
+    base = BOUND == VSA_BOUND_IS_STRICT && GUIDED == 0u ? bet_round_up(base) : base;
     base = SAMPLES != 0u ? base : 0u;
     bool dense = ONLY_DENSE != 0u || base >= residual - residual / 2u;
 
@@ -71,6 +80,10 @@ void write_group(uint group)
         control[row_word(row, VSA_R_GRANTED)] = base;
         control[row_word(row, VSA_R_STATUS)] = dense && n > 0u ? uint(VSA_STATUS_EXACT) : 0u;
         control[row_word(row, VSA_R_WANTED)] = 0u;
+        control[row_word(row, VSA_R_SCALE)] = 0u;
+        control[row_word(row, VSA_R_GATHERED)] = 0u;
+        control[row_word(row, VSA_R_FLAGS)] = 0u;
+        control[row_word(row, VSA_R_RADIUS)] = 0u;
     }
 }
 
@@ -99,12 +112,17 @@ void main()
     if (group == 0u) {
         write_arguments();
     }
-    for (uint i = tid; i < GROUP * 8u; i += WG) {
-        certificate[group * GROUP * 8u + i] = 0u;
+    const uint certificates = GROUP * VSA_CERTIFICATE_WORDS;
+    for (uint i = tid; i < certificates; i += WG) {
+        certificate[group * certificates + i] = 0u;
     }
-    if (TOKEN_STRIDE != 0u) {
+    if (TOKEN_STRIDE != 0u && GUIDED == 0u) {
         for (uint i = tid; i < VSA_HIST_WORDS; i += WG) {
             control[HIST_OFFSET + group * VSA_HIST_WORDS + i] = 0u;
         }
+    }
+    const uint bins = GROUP * (GUIDED != 0 ? VSA_GUIDE_BINS : TOP_P > 0.0 ? 2 * VSA_HIST_WORDS : 0);
+    for (uint i = tid; i < bins; i += WG) {
+        control[BINS_OFFSET + group * bins + i] = 0u;
     }
 }

@@ -17,6 +17,8 @@ layout(constant_id = VSA_ID_OUT_TYPE) const uint OUT_TYPE = VSA_TYPE_F32;
 layout(constant_id = VSA_ID_TOKEN_STRIDE) const uint TOKEN_STRIDE = 0;
 layout(constant_id = VSA_ID_ONLY_DENSE) const uint ONLY_DENSE = 0;
 layout(constant_id = VSA_ID_SAMPLES) const uint SAMPLES = 0;
+layout(constant_id = VSA_ID_GUIDED) const uint GUIDED = 0;
+layout(constant_id = VSA_ID_NORMS) const uint NORMS = 0;
 layout(constant_id = VSA_ID_LIST_STRIDE) const uint LIST_STRIDE = 0;
 layout(constant_id = VSA_ID_SAMPLE_STRIDE) const uint SAMPLE_STRIDE = 0;
 layout(constant_id = VSA_ID_EXACT_SPLITS) const uint EXACT_SPLITS = 0;
@@ -48,6 +50,12 @@ uint partial_word(uint row, uint slot) { return (row * ROW_PARTIALS + slot) * PA
 uint dense_word(uint row, uint split)
 {
     return DENSE_OFFSET + (row * DENSE_SPLITS + split) * PARTIAL_WORDS;
+}
+
+// Members of the exact set per split.
+uint exact_chunk(uint members)
+{
+    return max(uint(VSA_EXACT_CHUNK), (members + EXACT_SPLITS - 1u) / max(EXACT_SPLITS, 1u));
 }
 
 // n, but no compiler can know it: keeps a loop a loop. Drivers unroll constant trip counts, and a

@@ -6,6 +6,8 @@
 #include "common.glsl"
 #include "radix.glsl"
 
+layout(constant_id = VSA_ID_TOP_P) const float TOP_P = 0.0;   // find.comp has fixed the threshold
+
 shared uint above_count;
 shared uint equal_count;
 
@@ -23,8 +25,8 @@ void main()
         above_count = 0u;
         equal_count = 0u;
     }
-    Threshold threshold = threshold_find(group, 2u);
-    if (chunk == 0u && tid == 0u) {
+    Threshold threshold = TOP_P > 0.0 ? threshold_read(group, 3u) : threshold_find(group, 2u);
+    if (TOP_P <= 0.0 && chunk == 0u && tid == 0u) {
         uint word = group_word(group, VSA_G_PREFIX + 4u);
         control[word] = threshold.prefix;
         control[word + 1u] = threshold.wanted;

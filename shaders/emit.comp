@@ -7,12 +7,31 @@
 #include "compact.glsl"
 #include "radix.glsl"
 
+layout(constant_id = VSA_ID_TOP_P) const float TOP_P = 0.0;
+
 DEFINE_FLAGS(above)
 DEFINE_FLAGS(equal)
 
 shared uint before_above;
 shared uint before_equal;
 shared uint member_words[VSA_SELECT_CHUNK / 32];
+
+// Top-p: only now is it known how many tokens that is.
+void write_top_k(uint group, uint candidates, uint wanted)
+{
+    uint tid = gl_LocalInvocationID.x;
+    uint length = control[group_word(group, VSA_G_SCAN)];
+    uint chunks = (length + VSA_SELECT_CHUNK - 1u) / VSA_SELECT_CHUNK;
+    uint counts = COUNTS_OFFSET + group * (TOKEN_STRIDE / VSA_SELECT_CHUNK) * 2u;
+    if (tid == 0u) {
+        uint k = wanted;
+        for (uint i = 0u; i < chunks; i++) {
+            k += control[counts + i * 2u];
+        }
+        control[group_word(group, VSA_G_TOP_K)] = k;
+        control[group_word(group, VSA_G_RESIDUAL)] = candidates - k;
+    }
+}
 
 void main()
 {
@@ -40,6 +59,9 @@ void main()
     }
     uint sink_end = control[group_word(group, VSA_G_SINK_END)];
     uint window = control[group_word(group, VSA_G_WINDOW)];
+    if (TOP_P > 0.0 && chunk == 0u) {
+        write_top_k(group, window - sink_end, threshold.wanted);
+    }
     for (uint base = first; base < end; base += WG) {
         above_clear();
         equal_clear();

@@ -73,12 +73,18 @@ void main()
                        invalid ? 0.0 : out_shared[pair * 2u + 1u]);
     }
     if (tid == 0u) {
-        if (invalid) {
-            write_certificate(row, VSA_STATUS_INVALID, uintBitsToFloat(0x7f800000u),
-                              uintBitsToFloat(0xff800000u), length, length, 0u, 0u);
-        } else {
-            write_certificate(row, VSA_STATUS_EXACT, 0.0, maximum + log(denominator), length,
-                              length, 0u, control[row_word(row, VSA_R_WANTED)]);
-        }
+        uint word = row_word(row, 0u);
+        Certificate c;
+        c.status = invalid ? VSA_STATUS_INVALID : VSA_STATUS_EXACT;
+        c.flags = empty ? 0u : control[word + VSA_R_FLAGS];
+        c.error = invalid ? INFINITE : 0.0;
+        c.normaliser_bound = c.error;
+        c.log_normaliser = invalid ? -INFINITE : maximum + log(denominator);
+        c.tokens = length;
+        c.exact = length;
+        c.sampled = 0u;
+        c.wanted = invalid || empty ? 0u : control[word + VSA_R_WANTED];
+        c.gathered = empty ? 0u : control[word + VSA_R_GATHERED];
+        write_certificate(row, c);
     }
 }

@@ -33,6 +33,20 @@ shared uint nonfinite_shared;   // bit per head: a logit was not finite
 vec4 query_low[HEAD_BLOCK * CHUNKS_PER_LANE];
 vec4 query_high[HEAD_BLOCK * CHUNKS_PER_LANE];
 
+#if VSA_QUANT
+// 4 channels of the queries.
+vec4 query_quad(uint quad)
+{
+    vec4 low, high;
+    if (Q_TYPE == VSA_TYPE_F32) {
+        low = high = uintBitsToFloat(query_data[quad]);
+    } else {
+        unpack8(query_data[quad / 2u], Q_TYPE, low, high);
+    }
+    return quad % 2u != 0u ? high : low;
+}
+#endif
+
 // Heads [first_row, first_row + heads); the rest of the block is zero.
 void load_query(uint first_row, uint heads)
 {
@@ -44,6 +58,11 @@ void load_query(uint first_row, uint heads)
             vec4 low = vec4(0.0);
             vec4 high = vec4(0.0);
             if (there) {
+#if VSA_QUANT
+                uvec2 quads = (first_row + head) * (DK / 4) + quads_of(K_TYPE, chunk);
+                low = query_quad(quads.x);
+                high = query_quad(quads.y);
+#else
                 // In units of 8 channels.
                 uint at = (first_row + head) * (DK / 8) + chunk;
                 if (Q_TYPE == VSA_TYPE_F32) {
@@ -52,6 +71,7 @@ void load_query(uint first_row, uint heads)
                 } else {
                     unpack8(query_data[at], Q_TYPE, low, high);
                 }
+#endif
             }
             query_low[head * CHUNKS_PER_LANE + j] = low;
             query_high[head * CHUNKS_PER_LANE + j] = high;
@@ -89,7 +109,7 @@ void tile_logits(uint sequence, uint kv_head)
             uint chunk = j * LANES + lane;
             if (DK / 8 % LANES == 0 || chunk < DK / 8) {
                 vec4 low, high;
-                k_load8(row, chunk, low, high);
+                k_load_quads(row, chunk, low, high);
                 for (uint head = 0; head < HEAD_BLOCK; head++) {
                     product[head] += dot(low, query_low[head * CHUNKS_PER_LANE + j]) +
                                      dot(high, query_high[head * CHUNKS_PER_LANE + j]);

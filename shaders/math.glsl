@@ -5,6 +5,7 @@
 // Stands for minus infinity: inf - inf never happens. Finite logits stay above LOGIT_MIN.
 const float MASKED = -3.0e38;
 const float LOGIT_MIN = -1.0e38;
+#define INFINITE uintBitsToFloat(0x7f800000u)
 
 bool is_finite(float x) { return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u; }
 

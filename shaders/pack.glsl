@@ -29,6 +29,15 @@ uint to_f16(float value)
     return sign | ((rounded - 0x38000000u) >> 13);
 }
 
+// unpackHalf2x16 may flush subnormals, which the scales of quantised blocks often are.
+float from_f16(uint bits)
+{
+    float subnormal = float(int(bits & 0x3ffu)) * 5.9604644775390625e-8;   // 2^-24
+    return (bits & 0x7c00u) != 0u   ? unpackHalf2x16(bits).x
+           : (bits & 0x8000u) != 0u ? -subnormal
+                                    : subnormal;
+}
+
 uint to_bf16(float value)
 {
     uint bits = floatBitsToUint(value);

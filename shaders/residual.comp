@@ -1,10 +1,12 @@
 #version 450
 // What the exact scorer knows of the residual: per row and chunk, the sums of w and w^2 over the
-// tokens outside the exact set, relative to the row's largest logit.
-// In: SCORES, membership bits, row maxima. Out: moments. Grid: (VSA_SELECT_CHUNK tokens, row).
+// tokens outside the exact set and their largest w, relative to the row's largest logit.
+// In: SCORES, membership bits, row maxima. Out: moments.
+// Grid: (VSA_SELECT_CHUNK tokens, row).
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "math.glsl"
+#include "reduce.glsl"
 
 layout(constant_id = VSA_ID_MOMENTS_OFFSET) const uint MOMENTS_OFFSET = 0;
 
@@ -12,10 +14,6 @@ layout(set = 0, binding = VSA_BIND_CONTROL) readonly buffer Control { uint contr
 layout(set = 0, binding = VSA_BIND_LISTS) readonly buffer Lists { uint lists[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores[]; };
 layout(set = 0, binding = VSA_BIND_PARTIALS) writeonly buffer Partials { vec4 partials[]; };
-
-const uint WIDTH = 16;
-
-shared vec2 sum_shared[WG];
 
 void main()
 {
@@ -31,28 +29,18 @@ void main()
     float maximum = order_value(control[row_word(row, VSA_R_MAX)]);
     uint bits = BITS_OFFSET + group * (TOKEN_STRIDE / 32);
     vec2 sums = vec2(0.0);
+    float largest = 0.0;
     for (uint token = first + tid; token < end; token += WG) {
         if ((lists[bits + token / 32u] & 1u << (token & 31u)) == 0u) {
             float w = weight(scores[row * TOKEN_STRIDE + token], maximum);
             sums += vec2(w, w * w);
+            largest = max(largest, w);
         }
     }
-    sum_shared[tid] = sums;
-    barrier();
-    if (tid < WG / WIDTH) {
-        sums = vec2(0.0);
-        for (uint i = 0; i < LOOP(WIDTH); i++) {
-            sums += sum_shared[tid * WIDTH + i];
-        }
-        sum_shared[tid * WIDTH] = sums;
-    }
-    barrier();
+    vec4 total = reduce_sum(vec4(sums, 0.0, 0.0));
+    largest = reduce_max(vec4(largest)).x;
     if (tid == 0u) {
-        sums = vec2(0.0);
-        for (uint i = 0; i < LOOP(WG / WIDTH); i++) {
-            sums += sum_shared[i * WIDTH];
-        }
         partials[(MOMENTS_OFFSET / 4) + row * (TOKEN_STRIDE / VSA_SELECT_CHUNK) + chunk] =
-            vec4(sums, 0.0, 0.0);
+            vec4(total.xy, largest, 0.0);
     }
 }

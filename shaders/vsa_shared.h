@@ -17,7 +17,8 @@
 #define VSA_BIND_NEW_K        11
 #define VSA_BIND_NEW_V        12
 #define VSA_BIND_INDICES      13
-#define VSA_BIND_COUNT        14
+#define VSA_BIND_STATE        14  /* kept with the cache: f32 max |v|^2 [sequence][kv_head][norm block] */
+#define VSA_BIND_COUNT        15
 
 #define VSA_MAX_SEGMENTS      8
 
@@ -25,6 +26,9 @@
 #define VSA_TYPE_F32  1
 #define VSA_TYPE_F16  2
 #define VSA_TYPE_BF16 3
+#define VSA_TYPE_Q8_0 4   /* K and V alone; blocks of VSA_QUANT_BLOCK channels */
+#define VSA_TYPE_Q4_0 5
+#define VSA_QUANT_BLOCK 32
 
 /* ---- policy values that shaders test, as in vsa.h ---- */
 #define VSA_TARGET_D      1
@@ -34,7 +38,18 @@
 #define VSA_STATUS_MET     2
 #define VSA_STATUS_MISSED  3
 #define VSA_STATUS_INVALID 4
-#define VSA_BOUND_IS_CLT   1
+#define VSA_BOUND_IS_CLT    1
+#define VSA_BOUND_IS_STRICT 2
+#define VSA_CERTIFICATE_WORDS 12
+#define VSA_FLAG_UNATTAINABLE 1
+#define VSA_FLAG_HEAVY_SAMPLE 2
+#define VSA_FLAG_BOUND_BROKEN 4
+#define VSA_FLAG_FLOORED      8
+#define VSA_SCORER_IS_EXACT 1
+#define VSA_SCORER_IS_PAGE  2
+#define VSA_SCORER_IS_SIGN  3
+#define VSA_SCORER_IS_INT8  4
+#define VSA_SCORER_IS_INT4  5
 
 /* ---- specialisation constants: constant_id ---- */
 #define VSA_ID_WG              0
@@ -96,7 +111,27 @@
 #define VSA_ID_VALUE_CHUNKS    56  /* times 8 channels of V that one invocation sums */
 #define VSA_ID_SAMPLES         57  /* the method draws samples */
 #define VSA_ID_MOMENTS_OFFSET  58  /* words into PARTIALS: one vec4 per row and select chunk */
-#define VSA_ID_COUNT           59
+#define VSA_ID_BOUND           59
+#define VSA_ID_GUIDED          60  /* the method is guided: samples carry their own probability */
+#define VSA_ID_TOP_P           61  /* f32; above 0 the method is topp */
+#define VSA_ID_VALUE_FLOOR     62
+#define VSA_ID_NORMS           63  /* partials carry sum w |v|^2 */
+#define VSA_ID_BINS_OFFSET     64  /* words into CONTROL: guided, [row][VSA_GUIDE_BINS] */
+#define VSA_ID_SHIFTS_OFFSET   65  /* words into LISTS: guided, f32 ln pi of every sample */
+#define VSA_ID_STATE_STRIDE    66  /* norm blocks per (sequence, KV head) */
+#define VSA_ID_CENTRE_OFFSET   67  /* words into PARTIALS: strict guided, the centre [row][DV] */
+#define VSA_ID_SINK_FRACTION   68  /* of 2^32 */
+#define VSA_ID_WINDOW_FRACTION 69
+#define VSA_ID_SCORER          70
+#define VSA_ID_PADDED          71  /* channels of a rotated key: DK, rounded up to a power of two */
+#define VSA_ID_KEYS_OFFSET     72  /* words into STATE */
+#define VSA_ID_KEYS_STRIDE     73  /* words per (sequence, KV head) */
+#define VSA_ID_QUERIES_OFFSET  74  /* words into PARTIALS: compact scorers, the prepared queries */
+#define VSA_ID_K_ODD           75  /* quantised K: bits 0, 1, 2: token, head, block stride is an odd
+                                  number of half words */
+#define VSA_ID_V_ODD           76
+#define VSA_ID_KEEP_LOGITS     77  /* attend: the logits of samples replace their estimates in SCORES */
+#define VSA_ID_COUNT           78
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -109,21 +144,37 @@
 #define VSA_SCORE_CHUNK    1024  /* tokens per workgroup of score */
 #define VSA_SELECT_CHUNK   2048  /* tokens per workgroup of the select stages; a multiple of 32 */
 #define VSA_ROUNDS         4     /* estimates: the base sample and 3 extensions */
+#define VSA_MARGIN         8     /* an extension asks for 1/8 more than wanted */
 #define VSA_MAX_HEAD_BLOCK 8
 #define VSA_STAGED_HEADS   4     /* heads whose partial values are summed at a time */
 #define VSA_MAX_DENSE_SPLITS 256 /* dense partials per row, at most */
 #define VSA_DENSE_CHUNK    256   /* tokens per dense split, at least */
 #define VSA_MAX_RANGES     256   /* dispatches that one stage may be split into */
+#define VSA_MAX_EXACT_SPLITS 256 /* exact-set partials per row, at most */
+#define VSA_NORM_BLOCK     64    /* tokens that share one norm in `state` */
+#define VSA_KEY_BLOCK      32    /* tokens whose codes lie together */
+#define VSA_PAGE_TOKENS    16    /* of the scorer page */
+#define VSA_PAGE_DEVIATIONS 1.0  /* page score: q.mean + this times |q o std| */
+#define VSA_GUIDE_BINS     512   /* guided: 16 bins per nat below the row's maximum */
+#define VSA_GUIDE_STEP     16
+#define VSA_HASH_START     0x9e3779b9u /* key(r) of "Guided" */
 
 /* Radix select: three digits of 11, 11 and 10 bits. */
 #define VSA_RADIX_BINS  2048
 #define VSA_HIST_WORDS  (3 * VSA_RADIX_BINS)
 
-/* A softmax partial: maximum, sum, sum of squares, unused, then head_dim_v weighted sums. */
+/* A softmax partial: maximum, sum w, sum w^2, sum w |v|^2, then head_dim_v sums of w v. */
 #define VSA_PARTIAL_MAX     0
 #define VSA_PARTIAL_SUM     1
 #define VSA_PARTIAL_SQUARES 2
+#define VSA_PARTIAL_NORMS   3
 #define VSA_PARTIAL_VALUES  4
+
+/* A prepared query: this header, then the channels. */
+#define VSA_QUERY_SUM        0
+#define VSA_QUERY_MAGNITUDES 1
+#define VSA_QUERY_LENGTH     2
+#define VSA_QUERY_HEADER     4
 
 /* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
 /* [0, VSA_MAX_RANGES): the dense fallback. Then VSA_MAX_RANGES for each of the 3 extensions. */
@@ -146,6 +197,7 @@
 #define VSA_G_KEY0       10
 #define VSA_G_KEY1       11
 #define VSA_G_PREFIX     12  /* radix select: 2 words for each finished digit: bits, still wanted */
+#define VSA_G_EXTENDED   18  /* guided: the last stage that some row asked for */
 #define VSA_G_WORDS      20
 
 /* ---- CONTROL: row record ---- */
@@ -155,7 +207,11 @@
 #define VSA_R_GRANTED    3   /* samples to be summed */
 #define VSA_R_STATUS     4   /* 0 = open, VSA_STATUS_EXACT = waits for the dense pass */
 #define VSA_R_WANTED     5
-#define VSA_R_WORDS      8
+#define VSA_R_SCALE      6   /* guided: f32 c */
+#define VSA_R_GATHERED   7   /* rows of V gathered so far */
+#define VSA_R_FLAGS      8
+#define VSA_R_RADIUS     9   /* strict guided: f32 largest |v| */
+#define VSA_R_WORDS      12
 
 /* ---- push constants ---- */
 #ifdef VSA_GLSL

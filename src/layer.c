@@ -79,7 +79,10 @@ static vsa_result check_buffers(const vsa_plan *plan, const vsa_layer_buffers *b
                               needs.certificates.size, 0))) {
         return result;
     }
-    if (info->kv.page_tokens != 0) {
+    if (needs.state.size != 0) {
+        result = check_range(plan, "state", &buffers->state, needs.state.size, 0);
+    }
+    if (result == VSA_SUCCESS && info->kv.page_tokens != 0) {
         result = check_range(plan, "page_table", &buffers->page_table,
                              (uint64_t)info->max_sequences * info->kv.table_stride * 4, 0);
     }
@@ -169,6 +172,7 @@ static void write_set(vsa_layer *layer, const vsa_layer_buffers *buffers)
     infos[VSA_BIND_NEW_K] = buffers->new_k;
     infos[VSA_BIND_NEW_V] = buffers->new_v;
     infos[VSA_BIND_INDICES] = buffers->indices;
+    infos[VSA_BIND_STATE] = buffers->state;
     if (shape->info.kv.page_tokens == 0) {
         infos[VSA_BIND_PAGE_TABLE].buffer = VK_NULL_HANDLE;
     }

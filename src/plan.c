@@ -4,16 +4,20 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "bytes.h"
 #include "pipeline.h"
 #include "shader.h"
 
-enum { NEEDS_SPARSE = 1, NEEDS_SCORES, NEEDS_SAMPLES, NEEDS_MOMENTS };
+enum {
+    NEEDS_SPARSE = 1, NEEDS_EXACT_SCORES, NEEDS_COMPACT, NEEDS_KEYS, NEEDS_PAGES, NEEDS_RANKS, NEEDS_REFINE, NEEDS_TOP_P, NEEDS_DRAWS,
+    NEEDS_MOMENTS, NEEDS_GUIDED, NEEDS_COMBINE, NEEDS_NORMS
+};
 
 /* One row per kernel. */
 typedef struct kernel_info {
     const char *shader;
     uint16_t workgroup;   /* power of two, at most 256; 0 = the plan's tuning */
-    uint8_t  reads_kv;    /* has the wide and segment variants */
+    uint8_t  reads_kv;    /* has the wide, segment and quantised variants */
     uint8_t  needs;       /* which methods have it: NEEDS_... */
     uint8_t  sparse_items; /* attends to chosen tokens, not to a range */
     uint8_t  only_dense;
@@ -22,20 +26,35 @@ typedef struct kernel_info {
 static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_BEGIN] = {.shader = "begin", .workgroup = 64, .needs = NEEDS_SPARSE},
     [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .workgroup = 64, .only_dense = 1},
-    [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .needs = NEEDS_SCORES},
-    [VSAI_KERNEL_RANK] = {.shader = "rank", .workgroup = 256, .needs = NEEDS_SCORES},
-    [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .needs = NEEDS_SCORES},
-    [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .needs = NEEDS_SCORES},
-    [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .needs = NEEDS_SCORES},
+    [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .needs = NEEDS_EXACT_SCORES},
+    [VSAI_KERNEL_QUERY] = {.shader = "query", .workgroup = 64, .needs = NEEDS_COMPACT},
+    [VSAI_KERNEL_SCORE_KEYS] = {.shader = "score_keys", .needs = NEEDS_COMPACT},
+    [VSAI_KERNEL_RANK] = {.shader = "rank", .workgroup = 256, .needs = NEEDS_RANKS},
+    [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .needs = NEEDS_REFINE},
+    [VSAI_KERNEL_MASS] = {.shader = "mass", .workgroup = 256, .needs = NEEDS_TOP_P},
+    [VSAI_KERNEL_FIND] = {.shader = "find", .workgroup = 256, .needs = NEEDS_TOP_P},
+    [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .needs = NEEDS_RANKS},
+    [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .needs = NEEDS_RANKS},
+    [VSAI_KERNEL_WEIGH] = {.shader = "weigh", .workgroup = 256, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_GUIDE] = {.shader = "guide", .workgroup = 256, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_PICK] = {.shader = "pick", .workgroup = 256, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_PLACE] = {.shader = "place", .workgroup = 256, .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_RESIDUAL] = {.shader = "residual", .workgroup = 256, .needs = NEEDS_MOMENTS},
-    [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_SAMPLES},
+    [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_DRAWS},
     [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .needs = NEEDS_SPARSE,
                                    .sparse_items = 1},
     [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .reads_kv = 1},
-    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 256, .needs = NEEDS_SPARSE},
+    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 256, .needs = NEEDS_COMBINE},
+    [VSAI_KERNEL_COMBINE_GUIDED] = {.shader = "combine_guided", .workgroup = 256,
+                                    .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .needs = NEEDS_SPARSE},
     [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .workgroup = 128, .only_dense = 1},
     [VSAI_KERNEL_APPEND] = {.shader = "append", .workgroup = 128, .reads_kv = 1},
+    [VSAI_KERNEL_NORMS] = {.shader = "norms", .workgroup = 64, .reads_kv = 1,
+                           .needs = NEEDS_NORMS},
+    [VSAI_KERNEL_KEYS] = {.shader = "keys", .workgroup = 64, .reads_kv = 1, .needs = NEEDS_KEYS},
+    [VSAI_KERNEL_PAGES] = {.shader = "pages", .workgroup = 32, .reads_kv = 1,
+                           .needs = NEEDS_PAGES},
     [VSAI_KERNEL_INDICES] = {.shader = "indices", .workgroup = 128},
 };
 
@@ -44,12 +63,30 @@ static int method_has(const vsai_shape *shape, int needs)
     switch (needs) {
     case NEEDS_SPARSE:
         return shape->info.policy.method != VSA_METHOD_DENSE;
-    case NEEDS_SCORES:
-        return shape->method.scores;
-    case NEEDS_SAMPLES:
-        return shape->method.samples;
+    case NEEDS_EXACT_SCORES:
+        return shape->method.scores && shape->keys_stride == 0;
+    case NEEDS_COMPACT:
+        return shape->keys_stride != 0;
+    case NEEDS_KEYS:
+        return shape->keys_stride != 0 && shape->info.policy.scorer != VSA_SCORER_PAGE;
+    case NEEDS_PAGES:
+        return shape->keys_stride != 0 && shape->info.policy.scorer == VSA_SCORER_PAGE;
+    case NEEDS_RANKS:
+        return shape->method.ranks;
+    case NEEDS_REFINE:
+        return shape->method.ranks && !shape->method.top_p;
+    case NEEDS_TOP_P:
+        return shape->method.top_p;
+    case NEEDS_DRAWS:
+        return shape->method.samples && !shape->method.guided;
+    case NEEDS_GUIDED:
+        return shape->method.guided;
+    case NEEDS_COMBINE:
+        return shape->info.policy.method != VSA_METHOD_DENSE && !shape->method.guided;
+    case NEEDS_NORMS:
+        return shape->norm_blocks != 0;
     case NEEDS_MOMENTS:
-        return shape->method.scores && shape->method.samples;
+        return shape->method.ranks && shape->method.samples;
     default:
         return 1;
     }
@@ -102,7 +139,8 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
     constants[VSA_ID_WG] =
         kernel->workgroup != 0 ? kernel->workgroup : shape->info.tuning.workgroup;
     constants[VSA_ID_SPARSE] = kernel->sparse_items;
-    constants[VSA_ID_STORED_SCORES] = kernel->sparse_items && shape->method.scores;
+    constants[VSA_ID_STORED_SCORES] = 
+        kernel->sparse_items && shape->method.scores && shape->keys_stride == 0;
     constants[VSA_ID_ONLY_DENSE] = kernel->only_dense;
     snprintf(debug_name, sizeof(debug_name), "%.64s%s%s", name != NULL ? name : "",
              name != NULL ? "/" : "vsa/", kernel->shader);
@@ -112,7 +150,8 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
             .shader = kernel->shader,
             .variant = kernel->reads_kv
                            ? (shape->wide ? VSAI_VARIANT_WIDE : 0u) |
-                                 (shape->segments > 1 ? VSAI_VARIANT_SEGMENTS : 0u)
+                                 (shape->segments > 1 ? VSAI_VARIANT_SEGMENTS : 0u) |
+                                 (shape->quant ? VSAI_VARIANT_QUANT : 0u)
                            : 0u,
             .constants = constants,
             .constant_count = VSA_ID_COUNT,
@@ -191,6 +230,7 @@ void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out)
 
     *out = (vsa_plan_requirements){.state = storage, .scratch = storage, .certificates = storage,
                                    .q = storage, .out = storage};
+    out->state.size = shape->state_size;
     out->scratch.size = shape->scratch_size;
     out->scratch.usage |= VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT;
     out->certificates.size = (VkDeviceSize)shape->rows * sizeof(vsa_certificate);
@@ -205,40 +245,15 @@ void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *rows, siz
 {
     const vsai_shape *shape = &plan->shape;
     const vsa_kv_layout *kv = &shape->info.kv;
-    const uint64_t k_size = vsa_dtype_row_size(kv->k.dtype, shape->info.head_dim_k);
-    const uint64_t v_size = vsa_dtype_row_size(kv->v.dtype, shape->info.head_dim_v);
-    uint64_t read = 0;
-    uint64_t dense = 0;
 
-    /* Heads of one block share every read; blocks of one group each read for themselves. */
-    for (size_t group = 0; group + shape->group <= row_count; group += shape->group) {
-        for (uint32_t first = 0; first < shape->group; first += shape->head_block) {
-            uint64_t chosen = 0;     /* rows gathered: the longest prefix of the block */
-            int any_dense = 0;
-            int any_sparse = 0;
-            const uint64_t length = rows[group].length_tokens;
-            for (uint32_t i = first; i < first + shape->head_block && i < shape->group; i++) {
-                const vsa_certificate *row = &rows[group + i];
-                const uint64_t own = (uint64_t)row->exact_tokens + row->sampled_tokens;
-                if (VSA_CERTIFICATE_STATUS(row->status) == VSA_CERTIFICATE_EXACT) {
-                    any_dense = 1;
-                    any_sparse = any_sparse || row->wanted_samples != 0;
-                } else {
-                    any_sparse = 1;
-                    chosen = own > chosen ? own : chosen;
-                }
-            }
-            /* The exact scorer reads all of K; the logits it stores spare the second read. */
-            read += any_sparse ? (shape->method.scores ? length : chosen) * k_size + chosen * v_size
-                               : 0;
-            read += any_dense ? length * (k_size + v_size) : 0;
-            dense += length * (k_size + v_size);
-        }
-    }
-    if (out_read != NULL) {
-        *out_read = read;
-    }
-    if (out_dense != NULL) {
-        *out_dense = dense;
-    }
+    vsai_count_bytes(
+        &(vsai_byte_shape){
+            .group = shape->group,
+            .head_block = shape->head_block,
+            .scan_bits = vsai_shape_scan_bits(shape),
+            /* The logits that the exact scorer stores spare the second read. */
+            .gathers_k = !shape->method.scores || shape->keys_stride != 0,
+            .k_size = vsa_dtype_row_size(kv->k.dtype, shape->info.head_dim_k),
+            .v_size = vsa_dtype_row_size(kv->v.dtype, shape->info.head_dim_v)},
+        rows, rows != NULL ? row_count : 0, out_read, out_dense);
 }

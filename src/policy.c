@@ -13,13 +13,6 @@ uint32_t vsai_fraction_of(uint32_t count, uint32_t fraction_bits)
     return (uint32_t)(((uint64_t)count * fraction_bits + 0x80000000u) >> 32);
 }
 
-static const char *const method_names[] = {"none",   "dense",      "topk",  "topp",
-                                           "sample", "vattention", "guided"};
-static const char *const scorer_names[] = {"none", "exact", "page", "sign", "int8", "int4"};
-static const char *const bound_names[] = {"none", "clt", "strict"};
-
-#define NAME_OF(names, value) \
-    ((unsigned)(value) < sizeof(names) / sizeof(names[0]) ? names[(unsigned)(value)] : "unknown")
 
 /* NaN fails every comparison, so the conditions are written to accept. */
 static int in_open(float value, float low, float high)
@@ -30,6 +23,32 @@ static int in_open(float value, float low, float high)
 static int is_fraction(float value)
 {
     return value >= 0.0f && value <= 1.0f;
+}
+
+/* Which statements the bound strict can make: docs/algorithm.md. */
+static vsa_result check_strict(const vsa_policy *policy, const vsa_log *log)
+{
+    if (policy->method == VSA_METHOD_SAMPLE) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "bound strict needs a bound on every weight, method sample scores nothing: "
+                         "use vattention or guided");
+    }
+    if (policy->method == VSA_METHOD_VATTENTION && policy->target != VSA_TARGET_DENOMINATOR) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "bound strict with method vattention covers target denominator (1), not "
+                         "%d: use method guided", (int)policy->target);
+    }
+    if (policy->scorer == VSA_SCORER_PAGE || policy->scorer == VSA_SCORER_SIGN) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "bound strict needs a bound on every weight, scorer %s has none: use exact, "
+                         "int8 or int4", policy->scorer == VSA_SCORER_PAGE ? "page" : "sign");
+    }
+    if (policy->value_floor > 0.0f) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "value_floor is %g with bound strict, must be 0: v_rms is an estimate",
+                         (double)policy->value_floor);
+    }
+    return VSA_SUCCESS;
 }
 
 static vsa_result check_sampling(const vsa_policy *policy, const vsa_log *log)
@@ -50,16 +69,23 @@ static vsa_result check_sampling(const vsa_policy *policy, const vsa_log *log)
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "max_samples is %u, must be 0 or >= %u",
                          policy->max_samples, VSA_SAMPLE_GROUPS);
     }
-    return VSA_SUCCESS;
+    if (!(policy->value_floor >= 0.0f) || !isfinite(policy->value_floor)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
+                         "value_floor is %g, must be finite and >= 0",
+                         (double)policy->value_floor);
+    }
+    return policy->bound == VSA_BOUND_STRICT ? check_strict(policy, log) : VSA_SUCCESS;
 }
 
 vsai_method_traits vsai_method(vsa_method method)
 {
     static const vsai_method_traits traits[] = {
-        [VSA_METHOD_DENSE] = {.supported = 1},
-        [VSA_METHOD_TOP_K] = {.supported = 1, .scores = 1},
-        [VSA_METHOD_SAMPLE] = {.supported = 1, .samples = 1},
-        [VSA_METHOD_VATTENTION] = {.supported = 1, .scores = 1, .samples = 1},
+        [VSA_METHOD_DENSE] = {.known = 1},
+        [VSA_METHOD_TOP_K] = {.known = 1, .scores = 1, .ranks = 1},
+        [VSA_METHOD_TOP_P] = {.known = 1, .scores = 1, .ranks = 1, .top_p = 1},
+        [VSA_METHOD_SAMPLE] = {.known = 1, .samples = 1},
+        [VSA_METHOD_VATTENTION] = {.known = 1, .scores = 1, .ranks = 1, .samples = 1},
+        [VSA_METHOD_GUIDED] = {.known = 1, .scores = 1, .samples = 1, .guided = 1},
     };
 
     return (unsigned)method < sizeof(traits) / sizeof(traits[0]) ? traits[(unsigned)method]
@@ -73,11 +99,9 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
     policy->bound = policy->bound == 0 ? VSA_BOUND_CLT : policy->bound;
     policy->target = policy->target == 0 ? VSA_TARGET_OUTPUT : policy->target;
 
-    if (!vsai_method(policy->method).supported) {
-        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "method %s (%d) is not supported: this version has dense, topk, sample and "
-                         "vattention",
-                         NAME_OF(method_names, policy->method), (int)policy->method);
+    if (!vsai_method(policy->method).known) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "method is %d, must be 1 to 6",
+                         (int)policy->method);
     }
     if (policy->target < VSA_TARGET_DENOMINATOR || policy->target > VSA_TARGET_OUTPUT) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "target is %d, must be 1 to 3",
@@ -90,20 +114,24 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
     if (policy->method == VSA_METHOD_DENSE) {
         return VSA_SUCCESS;
     }
-    if (!is_fraction(policy->top_k_fraction)) {
+    if (!is_fraction(policy->top_k_fraction) || !is_fraction(policy->sink_fraction) ||
+        !is_fraction(policy->window_fraction)) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
-                         "top_k_fraction is %g, must be in [0, 1]",
-                         (double)policy->top_k_fraction);
+                         "top_k_fraction, sink_fraction and window_fraction are %g, %g and %g, must "
+                         "be in [0, 1]", (double)policy->top_k_fraction,
+                         (double)policy->sink_fraction, (double)policy->window_fraction);
     }
-    if (policy->scorer != VSA_SCORER_EXACT) {
-        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "scorer %s (%d) is not supported: this version has exact",
-                         NAME_OF(scorer_names, policy->scorer), (int)policy->scorer);
+    if (policy->scorer < VSA_SCORER_EXACT || policy->scorer > VSA_SCORER_INT4) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "scorer is %d, must be 1 to 5",
+                         (int)policy->scorer);
     }
-    if (policy->bound != VSA_BOUND_CLT) {
-        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "bound %s (%d) is not supported: this version has clt",
-                         NAME_OF(bound_names, policy->bound), (int)policy->bound);
+    if (policy->bound != VSA_BOUND_CLT && policy->bound != VSA_BOUND_STRICT) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "bound is %d, must be 1 or 2",
+                         (int)policy->bound);
+    }
+    if (policy->method == VSA_METHOD_TOP_P && !(policy->top_p > 0.0f && policy->top_p <= 1.0f)) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "top_p is %g, must be in (0, 1]",
+                         (double)policy->top_p);
     }
     return vsai_method(policy->method).samples ? check_sampling(policy, log) : VSA_SUCCESS;
 }

@@ -9,9 +9,12 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log);
 
 /* What a method is made of, beyond sink and window. */
 typedef struct vsai_method_traits {
-    int supported;
-    int scores;    /* every key is scored and the top-k kept */
-    int samples;   /* the residual is sampled, with a certificate */
+    int known;     /* there is such a method */
+    int scores;    /* every key is scored */
+    int ranks;     /* tokens are ranked and the first of them kept */
+    int samples;   /* a sample is drawn, with a certificate */
+    int guided;    /* in proportion to the weights */
+    int top_p;     /* how many are kept depends on their weights */
 } vsai_method_traits;
 
 vsai_method_traits vsai_method(vsa_method method);

@@ -85,10 +85,12 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
     cells = r->groups * shape->blocks;
     r->dense = vsai_ranges_make(r->dense_chunks, cells, info->kv_heads * shape->blocks,
                                 r->push.chunk_tokens, info->max_dispatch_tokens);
-    /* A random group holds at most 1/32 of the largest sample, half of the residual. */
-    r->samples = vsai_ranges_make(VSA_RANDOM_GROUPS, cells, info->kv_heads * shape->blocks,
-                                  chunks_of(step->max_length_tokens, 2 * VSA_RANDOM_GROUPS),
-                                  info->max_dispatch_tokens);
+    /* A random group holds at most 1/32 of the largest sample: half of the residual, or, where
+     * the rows of a group sample for each other, all of it. */
+    r->samples = vsai_ranges_make(
+        VSA_RANDOM_GROUPS, cells, info->kv_heads * shape->blocks,
+        chunks_of(step->max_length_tokens, (shape->method.guided ? 1 : 2) * VSA_RANDOM_GROUPS),
+        info->max_dispatch_tokens);
     r->push.dense_nx = r->dense.nx;
     r->push.dense_ny = r->dense.ny;
     r->push.dense_rx = r->dense.rx;
@@ -203,8 +205,11 @@ static void record_score(recorder *r)
     if (!r->shape->method.scores) {
         return;
     }
+    if (r->shape->keys_stride != 0) {
+        dispatch(r, VSAI_KERNEL_QUERY, 1, r->groups * r->shape->group, r->shape->info.q_heads, 1);
+    }
     barrier_stage(r);
-    dispatch(r, VSAI_KERNEL_SCORE, r->score_chunks, r->groups * r->shape->blocks,
+    dispatch(r, r->shape->keys_stride != 0 ? VSAI_KERNEL_SCORE_KEYS : VSAI_KERNEL_SCORE, r->score_chunks, r->groups * r->shape->blocks,
              kv_heads * r->shape->blocks, VSA_SCORE_CHUNK);
 }
 
@@ -218,11 +223,20 @@ static void select_step(recorder *r, vsai_kernel kernel, uint32_t digit)
 /* Needs no barrier towards the base sample: both read the membership bits. */
 static void record_moments(recorder *r)
 {
-    if (r->shape->method.scores && r->shape->method.samples) {
+    if (r->shape->method.samples) {
         barrier_stage(r);
         dispatch(r, VSAI_KERNEL_RESIDUAL, r->select_chunks, r->groups * r->shape->group,
                  r->shape->info.q_heads, VSA_SELECT_CHUNK);
     }
+}
+
+/* Weights of the candidates, by row. */
+static void weigh_step(recorder *r, vsai_kernel kernel, uint32_t digit)
+{
+    barrier_stage(r);
+    r->push.round = digit;
+    dispatch(r, kernel, r->select_chunks, r->groups * r->shape->group, r->shape->info.q_heads,
+             VSA_SELECT_CHUNK);
 }
 
 static void record_select(recorder *r)
@@ -230,32 +244,54 @@ static void record_select(recorder *r)
     if (!r->shape->method.scores) {
         return;
     }
+    if (r->shape->method.guided) {
+        weigh_step(r, VSAI_KERNEL_WEIGH, 0);
+        barrier_stage(r);
+        dispatch(r, VSAI_KERNEL_GUIDE, 1, r->groups * r->shape->group, r->shape->info.q_heads, 1);
+        return;
+    }
     select_step(r, VSAI_KERNEL_RANK, 0);
-    select_step(r, VSAI_KERNEL_REFINE, 1);
-    select_step(r, VSAI_KERNEL_REFINE, 2);
+    if (r->shape->method.top_p) {
+        for (uint32_t digit = 0; digit < 3; digit++) {
+            weigh_step(r, VSAI_KERNEL_MASS, digit);
+            barrier_stage(r);
+            dispatch(r, VSAI_KERNEL_FIND, 1, r->groups, r->shape->info.kv_heads, 1);
+        }
+    } else {
+        select_step(r, VSAI_KERNEL_REFINE, 1);
+        select_step(r, VSAI_KERNEL_REFINE, 2);
+    }
     select_step(r, VSAI_KERNEL_COUNT, 0);
     select_step(r, VSAI_KERNEL_EMIT, 0);
     record_moments(r);
 }
 
-static void record_sample(recorder *r)
+/* Sample number `stage`: 0 the base sample, then the extensions. */
+static void record_sample(recorder *r, uint32_t stage)
 {
     if (!r->shape->method.samples) {
+        return;
+    }
+    if (r->shape->method.guided) {
+        select_step(r, VSAI_KERNEL_PICK, stage);
+        select_step(r, VSAI_KERNEL_PLACE, stage);
         return;
     }
     barrier_stage(r);
     dispatch(r, VSAI_KERNEL_SAMPLE, 1, r->groups, r->shape->info.kv_heads, 1);
 }
 
+static void attend_exact(recorder *r)
+{
+    r->push.items = VSA_ITEMS_EXACT;
+    dispatch(r, VSAI_KERNEL_ATTEND_SPARSE, r->shape->exact_splits, r->groups * r->shape->blocks,
+             r->shape->info.kv_heads * r->shape->blocks, r->shape->exact_chunk);
+}
+
 static void record_attend(recorder *r)
 {
-    const uint32_t cells = r->groups * r->shape->blocks;
-    const uint32_t per_query = r->shape->info.kv_heads * r->shape->blocks;
-
     barrier_stage(r);
-    r->push.items = VSA_ITEMS_EXACT;
-    dispatch(r, VSAI_KERNEL_ATTEND_SPARSE, r->shape->exact_splits, cells, per_query,
-             VSA_EXACT_CHUNK);
+    attend_exact(r);
     if (r->shape->method.samples) {
         r->push.items = VSA_ITEMS_SAMPLES;
         dispatch_ranges(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples);
@@ -266,15 +302,20 @@ static void record_extensions(recorder *r)
 {
     const uint32_t rows = r->groups * r->shape->group;
     const uint32_t rounds = r->shape->method.samples ? VSA_ROUNDS : 1;
+    const vsai_kernel combine = r->shape->method.guided ? VSAI_KERNEL_COMBINE_GUIDED
+                                                        : VSAI_KERNEL_COMBINE;
 
-    r->push.items = VSA_ITEMS_SAMPLES;
     for (uint32_t round = 0; round < rounds; round++) {
         barrier_stage(r);
         r->push.round = round;
-        dispatch(r, VSAI_KERNEL_COMBINE, 1, rows, r->shape->info.q_heads, 1);
+        dispatch(r, combine, 1, rows, r->shape->info.q_heads, 1);
         if (round + 1 < rounds) {
-            record_sample(r);
+            record_sample(r, round + 1);
             barrier_stage(r);
+            if (r->shape->method.guided) {
+                attend_exact(r);   /* more tokens are heavy now */
+            }
+            r->push.items = VSA_ITEMS_SAMPLES;
             dispatch_indirect(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples, round + 1);
         }
     }
@@ -299,7 +340,36 @@ static void record_dense(recorder *r)
              r->shape->info.q_heads, 1);
 }
 
+/* `state` for the last push.new_tokens tokens (items 0), or those from token push.capacity on. */
+static void record_state(recorder *r, uint32_t tokens)
+{
+    const uint32_t cells = r->push.sequence_count * r->shape->info.kv_heads;
+
+    if (r->shape->state_size == 0) {
+        return;
+    }
+    barrier_stage(r);
+    r->push.new_tokens = tokens;
+    if (r->shape->norm_blocks != 0) {
+        dispatch(r, VSAI_KERNEL_NORMS, tokens / VSA_NORM_BLOCK + 2, cells, 1, VSA_NORM_BLOCK);
+    }
+    if (r->shape->norm_blocks != 0 && r->shape->keys_stride != 0) {
+        barrier_stage(r);   /* both write `state` */
+    }
+    if (r->shape->keys_stride != 0 && r->shape->info.policy.scorer == VSA_SCORER_PAGE) {
+        dispatch(r, VSAI_KERNEL_PAGES, tokens / VSA_PAGE_TOKENS + 2, cells, 1, VSA_PAGE_TOKENS);
+    } else if (r->shape->keys_stride != 0) {
+        dispatch(r, VSAI_KERNEL_KEYS, tokens, cells, 1, 1);
+    }
+}
+
 /* ------------------------------------------------------------------ public */
+
+/* Invocations of append for one row: pairs of channels, or blocks. */
+static uint32_t append_items(vsa_dtype dtype, uint32_t head_dim)
+{
+    return head_dim / (vsai_is_quantised(dtype) ? VSA_QUANT_BLOCK : 2);
+}
 
 vsa_result vsa_cmd_append(const vsa_layer *layer, VkCommandBuffer cmd, const vsa_step *step,
                           uint32_t new_tokens)
@@ -309,7 +379,7 @@ vsa_result vsa_cmd_append(const vsa_layer *layer, VkCommandBuffer cmd, const vsa
     uint64_t rows;
     uint64_t k_size;
     uint64_t v_size;
-    uint32_t pairs;
+    uint32_t items;
     uint32_t workgroup;
     vsa_result result = recorder_init(&r, layer, cmd, step);
 
@@ -330,9 +400,12 @@ vsa_result vsa_cmd_append(const vsa_layer *layer, VkCommandBuffer cmd, const vsa
     }
     barrier_stage(&r);
     r.push.new_tokens = new_tokens;
-    pairs = info->kv_heads * (info->head_dim_k + info->head_dim_v) / 2;
+    items = info->kv_heads * (append_items(info->kv.k.dtype, info->head_dim_k) +
+                              append_items(info->kv.v.dtype, info->head_dim_v));
     workgroup = layer->plan->append_workgroup;
-    dispatch(&r, VSAI_KERNEL_APPEND, chunks_of(pairs, workgroup), (uint32_t)rows, 1, 1);
+    dispatch(&r, VSAI_KERNEL_APPEND, chunks_of(items, workgroup), (uint32_t)rows, 1, 1);
+    r.push.items = 0;
+    record_state(&r, new_tokens);
     return VSA_SUCCESS;
 }
 
@@ -349,7 +422,12 @@ vsa_result vsa_cmd_index(const vsa_layer *layer, VkCommandBuffer cmd, const vsa_
                          (unsigned long long)first_token + token_count,
                          r.shape->info.max_tokens);
     }
-    return result;   /* the exact scorer keeps no state */
+    if (result == VSA_SUCCESS && token_count != 0) {
+        r.push.items = 1;
+        r.push.capacity = first_token;
+        record_state(&r, token_count);
+    }
+    return result;
 }
 
 vsa_result vsa_cmd_stage(const vsa_layer *layer, VkCommandBuffer cmd, const vsa_step *step,
@@ -379,7 +457,7 @@ vsa_result vsa_cmd_stage(const vsa_layer *layer, VkCommandBuffer cmd, const vsa_
         break;
     case VSA_STAGE_SAMPLE:
         if (!dense) {
-            record_sample(&r);
+            record_sample(&r, 0);
         }
         timestamp(&r, VSA_TIMESTAMP_SAMPLE);
         break;

@@ -23,9 +23,10 @@ typedef struct composition {
 
 int vsai_shader_variant_name(const char *shader, uint32_t variant, char *out_name, size_t capacity)
 {
-    const int length = snprintf(out_name, capacity, "%s%s%s", shader,
+    const int length = snprintf(out_name, capacity, "%s%s%s%s", shader,
                                 variant & VSAI_VARIANT_WIDE ? ".wide" : "",
-                                variant & VSAI_VARIANT_SEGMENTS ? ".seg" : "");
+                                variant & VSAI_VARIANT_SEGMENTS ? ".seg" : "",
+                                variant & VSAI_VARIANT_QUANT ? ".quant" : "");
     return length > 0 && (size_t)length < capacity;
 }
 
@@ -147,9 +148,11 @@ static vsa_result compose(composition *to, uint32_t variant)
         return vsai_fail(to->log, VSA_ERROR_SHADER, "shader %s is not embedded", to->shader);
     }
     const int head_size = snprintf(head, sizeof(head),
-                                   "#version 450\n#define VSA_WIDE %d\n#define VSA_SEGMENTS %d\n",
+                                   "#version 450\n#define VSA_WIDE %d\n#define VSA_SEGMENTS %d\n"
+                                   "#define VSA_QUANT %d\n",
                                    variant & VSAI_VARIANT_WIDE ? 1 : 0,
-                                   variant & VSAI_VARIANT_SEGMENTS ? 8 : 1);
+                                   variant & VSAI_VARIANT_SEGMENTS ? 8 : 1,
+                                   variant & VSAI_VARIANT_QUANT ? 1 : 0);
     const vsa_result status = append(to, head, (size_t)head_size);
     return status ? status : append_source(to, source, 0);
 }

@@ -40,6 +40,11 @@ static int is_plain_dtype(vsa_dtype dtype)
     return dtype == VSA_DTYPE_F32 || dtype == VSA_DTYPE_F16 || dtype == VSA_DTYPE_BF16;
 }
 
+int vsai_is_quantised(vsa_dtype dtype)
+{
+    return dtype == VSA_DTYPE_Q8_0 || dtype == VSA_DTYPE_Q4_0;
+}
+
 /* ------------------------------------------------------------------ checks */
 
 static vsa_result check_counts(const vsa_plan_create_info *info, const vsa_log *log)
@@ -97,20 +102,26 @@ static vsa_result check_plane(const vsa_plan_create_info *info, const vsa_plane_
                               char name, uint32_t head_dim, const vsa_log *log)
 {
     const uint32_t row_size = vsa_dtype_row_size(plane->dtype, head_dim);
+    const int quantised = vsai_is_quantised(plane->dtype);
+    const uint32_t unit = quantised ? 2 : 4;
 
-    if (!is_plain_dtype(plane->dtype)) {
-        static const char *const names[] = {"none", "f32", "f16", "bf16", "q8_0", "q4_0"};
+    if (!is_plain_dtype(plane->dtype) && !quantised) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "%c dtype %s (%d) is not supported: this version has f32, f16 and bf16",
-                         name, (unsigned)plane->dtype < 6 ? names[plane->dtype] : "unknown",
+                         "%c dtype is %d, must be f32, f16, bf16, q8_0 or q4_0", name,
                          (int)plane->dtype);
     }
-    if (plane->token_stride % 4 != 0 || plane->head_stride % 4 != 0 ||
-        plane->block_stride % 4 != 0) {
+    if (quantised && head_dim % VSA_QUANT_BLOCK != 0) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "%c strides are %u, %u and %llu bytes, must be multiples of 4", name,
+                         "head_dim_%c is %u, must be a multiple of %u for %c of dtype %s",
+                         name == 'K' ? 'k' : 'v', head_dim, VSA_QUANT_BLOCK, name,
+                         plane->dtype == VSA_DTYPE_Q8_0 ? "q8_0" : "q4_0");
+    }
+    if (plane->token_stride % unit != 0 || plane->head_stride % unit != 0 ||
+        plane->block_stride % unit != 0) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "%c strides are %u, %u and %llu bytes, must be multiples of %u", name,
                          plane->token_stride, plane->head_stride,
-                         (unsigned long long)plane->block_stride);
+                         (unsigned long long)plane->block_stride, unit);
     }
     if (plane->token_stride < row_size || (info->kv_heads > 1 && plane->head_stride < row_size)) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
@@ -184,10 +195,10 @@ uint64_t vsai_shape_plane_size(const vsai_shape *shape, const vsa_plane_layout *
     if (info->kv.page_tokens != 0) {
         return 0;
     }
-    return (uint64_t)(info->max_sequences - 1) * plane->block_stride +
-           (uint64_t)(info->kv_heads - 1) * plane->head_stride +
-           (uint64_t)(info->max_tokens - 1) * plane->token_stride +
-           vsa_dtype_row_size(plane->dtype, head_dim);
+    return round_up((uint64_t)(info->max_sequences - 1) * plane->block_stride +
+                        (uint64_t)(info->kv_heads - 1) * plane->head_stride +
+                        (uint64_t)(info->max_tokens - 1) * plane->token_stride +
+                        vsa_dtype_row_size(plane->dtype, head_dim), 4);
 }
 
 static uint64_t planned_plane_size(const vsai_shape *shape, const vsa_plane_layout *plane,
@@ -200,7 +211,8 @@ static uint64_t planned_plane_size(const vsai_shape *shape, const vsa_plane_layo
     }
     return info->kv_range_size != 0
                ? info->kv_range_size
-               : (uint64_t)info->max_sequences * info->kv.table_stride * plane->block_stride;
+               : round_up((uint64_t)info->max_sequences * info->kv.table_stride *
+                              plane->block_stride, 4);
 }
 
 static vsa_result choose_segments(vsai_shape *shape, const vsai_limits *limits,
@@ -238,6 +250,51 @@ static vsa_result choose_segments(vsai_shape *shape, const vsai_limits *limits,
     return VSA_SUCCESS;
 }
 
+/* Of the longest context. */
+static uint64_t share_of(const vsa_plan_create_info *info, float fraction)
+{
+    return vsai_fraction_of(info->max_tokens, vsai_fraction_bits(fraction));
+}
+
+uint32_t vsai_shape_scan_bits(const vsai_shape *shape)
+{
+    if (!shape->method.scores) {
+        return 0;
+    }
+    switch (shape->info.policy.scorer) {
+    case VSA_SCORER_SIGN:
+        return shape->padded + 16;
+    case VSA_SCORER_INT8:
+        return shape->padded * 8 + 32;
+    case VSA_SCORER_INT4:
+        return shape->padded * 4 + 32;
+    case VSA_SCORER_PAGE:
+        return shape->info.head_dim_k * 32 / VSA_PAGE_TOKENS;
+    default:
+        return vsa_dtype_row_size(shape->info.kv.k.dtype, shape->info.head_dim_k) * 8;
+    }
+}
+
+/* `state`: norms of V, then what the scorer keeps of K. shaders/keys.glsl has the layout. */
+static void size_keys(vsai_shape *shape)
+{
+    const vsa_plan_create_info *info = &shape->info;
+    const uint64_t blocks = (info->max_tokens + VSA_KEY_BLOCK - 1) / VSA_KEY_BLOCK;
+    uint64_t words;   /* per block of VSA_KEY_BLOCK tokens */
+
+    if (!shape->method.scores || info->policy.scorer == VSA_SCORER_EXACT) {
+        return;
+    }
+    shape->padded = 32;
+    while (shape->padded < info->head_dim_k) {
+        shape->padded *= 2;
+    }
+    words = vsai_shape_scan_bits(shape);   /* VSA_KEY_BLOCK tokens, 32 bits a word */
+    shape->keys_stride = (uint32_t)(blocks * words);
+    shape->constants[VSA_ID_KEYS_OFFSET] = (uint32_t)(shape->state_size / 4);
+    shape->state_size += (uint64_t)info->max_sequences * info->kv_heads * blocks * words * 4;
+}
+
 static void size_lists(vsai_shape *shape)
 {
     const vsa_plan_create_info *info = &shape->info;
@@ -249,15 +306,35 @@ static void size_lists(vsai_shape *shape)
         return;
     }
     if (shape->method.scores) {
-        const uint32_t fraction = vsai_fraction_bits(policy->top_k_fraction);
         shape->token_stride = (uint32_t)round_up(info->max_tokens, VSA_SELECT_CHUNK);
         shape->top_k_max = (uint32_t)min64(
-            info->max_tokens, max64(policy->top_k, vsai_fraction_of(info->max_tokens, fraction)));
+            info->max_tokens, max64(policy->top_k, share_of(info, policy->top_k_fraction)));
+        if (shape->method.guided || shape->method.top_p) {
+            shape->top_k_max = info->max_tokens;   /* known only when the weights are */
+        }
     }
-    exact = min64(info->max_tokens,
-                  (uint64_t)policy->sink_tokens + policy->window_tokens + shape->top_k_max);
-    shape->exact_splits = (uint32_t)((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK);
+    exact = max64(policy->sink_tokens, share_of(info, policy->sink_fraction)) +
+            max64(policy->window_tokens, share_of(info, policy->window_fraction)) +
+            shape->top_k_max;
+    exact = min64(info->max_tokens, exact);
+    shape->exact_splits = (uint32_t)min64((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK,
+                                          VSA_MAX_EXACT_SPLITS);
+    shape->exact_chunk = VSA_EXACT_CHUNK;
+    if (exact > (uint64_t)VSA_MAX_EXACT_SPLITS * VSA_EXACT_CHUNK) {
+        shape->exact_chunk = (uint32_t)((exact + VSA_MAX_EXACT_SPLITS - 1) / VSA_MAX_EXACT_SPLITS);
+    }
     if (!shape->method.samples) {
+        return;
+    }
+    shape->norms = policy->value_floor > 0.0f ||
+                   (shape->method.guided && policy->bound == VSA_BOUND_STRICT);
+    if (shape->method.guided) {
+        shape->sample_stride = info->max_tokens;
+        if (policy->bound == VSA_BOUND_STRICT && policy->target != VSA_TARGET_DENOMINATOR) {
+            shape->norm_blocks = (info->max_tokens + VSA_NORM_BLOCK - 1) / VSA_NORM_BLOCK;
+            shape->state_size = (uint64_t)info->max_sequences * info->kv_heads *
+                                shape->norm_blocks * sizeof(float);
+        }
         return;
     }
     /* A row that would sample half of its residual is dense. */
@@ -289,7 +366,10 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     c[VSA_ID_ROWS_OFFSET] = (uint32_t)at;
     at += rows * VSA_R_WORDS;
     c[VSA_ID_HIST_OFFSET] = (uint32_t)at;
-    at += shape->method.scores ? groups * VSA_HIST_WORDS : 0;
+    at += shape->method.ranks ? groups * VSA_HIST_WORDS : 0;
+    c[VSA_ID_BINS_OFFSET] = (uint32_t)at;
+    at += shape->method.guided ? rows * VSA_GUIDE_BINS : 0;
+    at += shape->method.top_p ? rows * VSA_HIST_WORDS * 2 : 0;
     c[VSA_ID_COUNTS_OFFSET] = (uint32_t)at;
     words[VSAI_REGION_CONTROL] = at + groups * chunks * 2;
 
@@ -299,7 +379,9 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     c[VSA_ID_BITS_OFFSET] = (uint32_t)at;
     at += groups * (shape->token_stride / 32);
     c[VSA_ID_SAMPLES_OFFSET] = (uint32_t)at;
-    words[VSAI_REGION_LISTS] = at + groups * shape->sample_stride;
+    at += groups * shape->sample_stride;
+    c[VSA_ID_SHIFTS_OFFSET] = (uint32_t)at;
+    words[VSAI_REGION_LISTS] = at + (shape->method.guided ? groups * shape->sample_stride : 0);
 
     words[VSAI_REGION_SCORES] = rows * shape->token_stride;
 
@@ -307,7 +389,12 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     c[VSA_ID_DENSE_OFFSET] = (uint32_t)at;
     at += rows * shape->dense_splits * partial;
     c[VSA_ID_MOMENTS_OFFSET] = (uint32_t)at;
-    words[VSAI_REGION_PARTIALS] = at + rows * chunks * 4;
+    at += rows * chunks * 4;
+    c[VSA_ID_CENTRE_OFFSET] = (uint32_t)at;
+    at += shape->norm_blocks != 0 ? rows * shape->info.head_dim_v : 0;
+    c[VSA_ID_QUERIES_OFFSET] = (uint32_t)at;
+    words[VSAI_REGION_PARTIALS] =
+        at + (shape->keys_stride != 0 ? rows * (shape->padded + VSA_QUERY_HEADER) : 0);
 
     for (int i = 0; i < VSAI_REGION_COUNT; i++) {
         shape->region_size[i] = max64(words[i] * 4, 16);
@@ -350,12 +437,24 @@ static void fill_policy_constants(vsai_shape *shape)
 
     c[VSA_ID_SAMPLES] = (uint32_t)shape->method.samples;
     c[VSA_ID_TARGET] = (uint32_t)policy->target;
+    c[VSA_ID_BOUND] = (uint32_t)policy->bound;
+    c[VSA_ID_STATE_STRIDE] = shape->norm_blocks;
+    c[VSA_ID_SCORER] = (uint32_t)policy->scorer;
+    c[VSA_ID_PADDED] = shape->padded;
+    c[VSA_ID_KEYS_STRIDE] = shape->keys_stride;
     if (policy->method == VSA_METHOD_DENSE) {
         return;
     }
     c[VSA_ID_SINK] = policy->sink_tokens;
     c[VSA_ID_WINDOW] = policy->window_tokens;
-    if (shape->method.scores) {
+    c[VSA_ID_SINK_FRACTION] = vsai_fraction_bits(policy->sink_fraction);
+    c[VSA_ID_WINDOW_FRACTION] = vsai_fraction_bits(policy->window_fraction);
+    c[VSA_ID_KEEP_LOGITS] = shape->keys_stride != 0 && policy->bound == VSA_BOUND_STRICT &&
+                            policy->method == VSA_METHOD_VATTENTION;
+    c[VSA_ID_GUIDED] = (uint32_t)shape->method.guided;
+    c[VSA_ID_NORMS] = (uint32_t)shape->norms;
+    c[VSA_ID_TOP_P] = float_bits(shape->method.top_p ? policy->top_p : 0.0f);
+    if (shape->method.ranks && !shape->method.top_p) {
         c[VSA_ID_TOP_K] = policy->top_k;
         c[VSA_ID_TOP_K_FRACTION] = vsai_fraction_bits(policy->top_k_fraction);
     }
@@ -371,12 +470,20 @@ static void fill_policy_constants(vsai_shape *shape)
                                 ? UINT32_MAX
                                 : policy->max_samples / VSA_SAMPLE_GROUPS * VSA_SAMPLE_GROUPS;
     c[VSA_ID_EPSILON] = float_bits(policy->epsilon);
+    c[VSA_ID_VALUE_FLOOR] = float_bits(policy->value_floor);
     c[VSA_ID_Z_ONE_SIDED] =
         float_bits((float)vsai_normal_upper_quantile((double)policy->delta));
     c[VSA_ID_Z_TWO_SIDED] =
         float_bits((float)vsai_normal_upper_quantile((double)policy->delta / 2.0));
     c[VSA_ID_T31_SQUARED] = float_bits((float)(t31 * t31));
     c[VSA_ID_DENSE_ON_MISS] = policy->on_miss == VSA_MISS_DENSE;
+}
+
+/* Bits 0, 1 and 2: the token, head and block stride is an odd number of half words. */
+static uint32_t odd_strides(const vsa_plane_layout *plane)
+{
+    return (plane->token_stride / 2 & 1) | (plane->head_stride / 2 & 1) << 1 |
+           (uint32_t)(plane->block_stride / 2 & 1) << 2;
 }
 
 static void fill_constants(vsai_shape *shape)
@@ -409,6 +516,8 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_V_TOKEN_WORDS] = kv->v.token_stride / 4;
     c[VSA_ID_V_HEAD_WORDS] = kv->v.head_stride / 4;
     c[VSA_ID_V_BLOCK_WORDS] = (uint32_t)(kv->v.block_stride / 4);
+    c[VSA_ID_K_ODD] = odd_strides(&kv->k);
+    c[VSA_ID_V_ODD] = odd_strides(&kv->v);
     c[VSA_ID_SEGMENT_WORDS] = shape->segments > 1 ? shape->segment_stride / 4 : 1;
     c[VSA_ID_TOKEN_STRIDE] = shape->token_stride;
     c[VSA_ID_LIST_STRIDE] = shape->top_k_max;
@@ -418,11 +527,20 @@ static void fill_constants(vsai_shape *shape)
     fill_policy_constants(shape);
 }
 
-static int all_strides_divide(const vsa_kv_layout *kv, uint32_t unit)
+static int strides_divide(const vsa_plane_layout *plane, uint32_t unit)
 {
-    return kv->k.token_stride % unit == 0 && kv->k.head_stride % unit == 0 &&
-           kv->k.block_stride % unit == 0 && kv->v.token_stride % unit == 0 &&
-           kv->v.head_stride % unit == 0 && kv->v.block_stride % unit == 0;
+    return plane->token_stride % unit == 0 && plane->head_stride % unit == 0 &&
+           plane->block_stride % unit == 0;
+}
+
+/* Quantised rows are read word by word in any case. */
+static int is_wide(const vsa_kv_layout *kv)
+{
+    const int k_quantised = vsai_is_quantised(kv->k.dtype);
+    const int v_quantised = vsai_is_quantised(kv->v.dtype);
+
+    return !(k_quantised && v_quantised) && (k_quantised || strides_divide(&kv->k, 16)) &&
+           (v_quantised || strides_divide(&kv->v, 16));
 }
 
 static vsa_result check_ranges(const vsai_shape *shape, const vsa_log *log)
@@ -472,8 +590,16 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     shape->rows = shape->groups * shape->group;
     shape->dense_splits = (uint32_t)min64(
         VSA_MAX_DENSE_SPLITS, ((uint64_t)info->max_tokens + VSA_DENSE_CHUNK - 1) / VSA_DENSE_CHUNK);
-    shape->wide = all_strides_divide(&info->kv, 16);
+    shape->wide = is_wide(&info->kv);
+    shape->quant = vsai_is_quantised(info->kv.k.dtype) || vsai_is_quantised(info->kv.v.dtype);
     size_lists(shape);
+    size_keys(shape);
+    if (shape->state_size > limits->max_storage_range) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "state takes %llu bytes, device limit maxStorageBufferRange is %u: lower "
+                         "max_sequences or max_tokens", (unsigned long long)shape->state_size,
+                         limits->max_storage_range);
+    }
     if ((result = choose_segments(shape, limits, log)) != VSA_SUCCESS ||
         (result = place_scratch(shape, limits, log)) != VSA_SUCCESS ||
         (result = check_ranges(shape, log)) != VSA_SUCCESS) {

@@ -82,3 +82,78 @@ void vsai_f32_from_bf16(float *to, const uint16_t *from, size_t count)
         to[i] = float_of((uint32_t)from[i] << 16);
     }
 }
+
+enum { QUANT_BLOCK = 32 };
+
+/* A block's value of largest magnitude, the first of them: NaN or an infinity when there is one, 0
+ * when all are below 2^-100. */
+static float extreme_of(const float *from)
+{
+    uint32_t extreme = 0;
+    for (int i = 0; i < QUANT_BLOCK; ++i) {
+        const uint32_t bits = bits_of(from[i]);
+        if ((bits & 0x7fffffffu) > (extreme & 0x7fffffffu)) {
+            extreme = bits;
+        }
+    }
+    return (extreme & 0x7fffffffu) < 0x0d800000u ? 0.0f : float_of(extreme);
+}
+
+static uint8_t *put_scale(uint8_t *to, uint16_t scale)
+{
+    *to++ = (uint8_t)scale;
+    *to++ = (uint8_t)(scale >> 8);
+    return to;
+}
+
+#define NOT_FINITE 0x7e00u   /* f16 NaN */
+
+/* `scaled` is a product rounded to f32. Sums with it are written in double, so that no compiler
+ * contracts the two: exact here, and rounded to f32 at the end below. */
+
+/* Nearest, ties away from zero. */
+static int8_t code8(float scaled)
+{
+    const double magnitude = scaled < 0.0f ? -(double)scaled : (double)scaled;
+    int code = (int)magnitude;
+    code += magnitude - code >= 0.5;
+    return (int8_t)(scaled < 0.0f ? -code : code);
+}
+
+static unsigned code4(float scaled)
+{
+    const int code = (int)(float)((double)scaled + 8.5);
+    return (unsigned)(code < 15 ? code : 15);
+}
+
+void vsai_q8_0_from_f32(void *to, const float *from, size_t count)
+{
+    uint8_t *at = to;
+    for (const float *const end = from + count; from < end; from += QUANT_BLOCK) {
+        const float extreme = extreme_of(from);
+        const int finite = (bits_of(extreme) & 0x7f800000u) != 0x7f800000u;
+        const float step = finite ? float_of(bits_of(extreme) & 0x7fffffffu) / 127.0f : 0.0f;
+        const float inverse = step != 0.0f ? 1.0f / step : 0.0f;
+        at = put_scale(at, finite ? f16_from_f32(step) : NOT_FINITE);
+        for (int i = 0; i < QUANT_BLOCK; ++i) {
+            *at++ = (uint8_t)(inverse != 0.0f ? code8(from[i] * inverse) : 0);
+        }
+    }
+}
+
+void vsai_q4_0_from_f32(void *to, const float *from, size_t count)
+{
+    uint8_t *at = to;
+    for (const float *const end = from + count; from < end; from += QUANT_BLOCK) {
+        const float extreme = extreme_of(from);
+        const int finite = (bits_of(extreme) & 0x7f800000u) != 0x7f800000u;
+        const float step = finite ? extreme / -8.0f : 0.0f;
+        const float inverse = step != 0.0f ? 1.0f / step : 0.0f;
+        at = put_scale(at, finite ? f16_from_f32(step) : NOT_FINITE);
+        for (int i = 0; i < QUANT_BLOCK / 2; ++i) {
+            const unsigned low = code4(inverse != 0.0f ? from[i] * inverse : 0.0f);
+            const unsigned high = code4(inverse != 0.0f ? from[i + 16] * inverse : 0.0f);
+            *at++ = (uint8_t)(low | high << 4);
+        }
+    }
+}

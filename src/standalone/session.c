@@ -53,6 +53,11 @@ static vsa_result deal_pages(vsa_session *session, uint32_t shuffle)
     if (!session->kv.page_tokens) {
         return VSA_SUCCESS;
     }
+    if (session->lender) {
+        session->pages = session->lender->pages;
+        session->page_table = session->lender->page_table;
+        return VSA_SUCCESS;
+    }
     const uint32_t per_sequence = pages_per_sequence(session);
     const uint32_t stride = session->kv.table_stride;
     if (stride < per_sequence) {
@@ -189,13 +194,19 @@ static vsa_result make_buffers(vsa_session *session, const vsa_plan_requirements
     }
     for (uint32_t i = 0; i < session->layer_count; ++i) {
         vsai_session_layer *layer = &session->layers[i];
-        if ((status = make_buffer(session,
-                                  plane_size(session, &session->kv.k, session->head_dim_k), 0,
-                                  VSAI_PLACE_DEVICE, "k", &layer->k)) ||
-            (status = make_buffer(session,
-                                  plane_size(session, &session->kv.v, session->head_dim_v), 0,
-                                  VSAI_PLACE_DEVICE, "v", &layer->v)) ||
-            (status = make_buffer(session, needs->state.size, needs->state.usage,
+        if (session->lender) {
+            layer->k = session->lender->layers[i].k;
+            layer->v = session->lender->layers[i].v;
+            layer->stale_end = session->max_tokens;
+        } else if ((status = make_buffer(session,
+                                         plane_size(session, &session->kv.k, session->head_dim_k),
+                                         0, VSAI_PLACE_DEVICE, "k", &layer->k)) ||
+                   (status = make_buffer(session,
+                                         plane_size(session, &session->kv.v, session->head_dim_v),
+                                         0, VSAI_PLACE_DEVICE, "v", &layer->v))) {
+            return status;
+        }
+        if ((status = make_buffer(session, needs->state.size, needs->state.usage,
                                   VSAI_PLACE_DEVICE, "state", &layer->state))) {
             return status;
         }
@@ -223,6 +234,31 @@ static vsa_result make_queries(vsa_session *session)
         session->queries = VK_NULL_HANDLE;
     }
     return vsai_fail_vk(&standalone->log, result, "vkCreateQueryPool");
+}
+
+static int same_plane(const vsa_plane_layout *a, const vsa_plane_layout *b)
+{
+    return a->dtype == b->dtype && a->token_stride == b->token_stride &&
+           a->head_stride == b->head_stride && a->block_stride == b->block_stride;
+}
+
+static vsa_result check_lender(const vsa_session *session)
+{
+    const vsa_session *lender = session->lender;
+    return !lender || (lender->standalone == session->standalone &&
+                       lender->head_dim_k == session->head_dim_k &&
+                       lender->head_dim_v == session->head_dim_v &&
+                       lender->kv_heads == session->kv_heads &&
+                       lender->max_sequences == session->max_sequences &&
+                       lender->max_tokens == session->max_tokens &&
+                       lender->layer_count >= session->layer_count &&
+                       lender->kv.page_tokens == session->kv.page_tokens &&
+                       lender->kv.table_stride == session->kv.table_stride &&
+                       same_plane(&lender->kv.k, &session->kv.k) &&
+                       same_plane(&lender->kv.v, &session->kv.v))
+               ? VSA_SUCCESS
+               : vsai_fail(&session->standalone->log, VSA_ERROR_INVALID_ARGUMENT,
+                           "cache_of: the caches of that session have another layout");
 }
 
 static vsa_result check_type(const vsa_log *log, const char *name, vsa_dtype dtype)
@@ -266,6 +302,7 @@ vsa_result vsa_session_create(vsa_standalone *standalone, const vsa_session_crea
         return vsai_fail(log, VSA_ERROR_OUT_OF_HOST_MEMORY, "no host memory for a session");
     }
     session->standalone = standalone;
+    session->lender = info->cache_of;
     session->layer_count = info->layer_count ? info->layer_count : 1;
     session->layers =
         vsai_calloc(standalone->allocator, session->layer_count, sizeof(*session->layers));
@@ -291,7 +328,7 @@ vsa_result vsa_session_create(vsa_standalone *standalone, const vsa_session_crea
     }
     vsa_plan_requirements needs;
     vsa_plan_get_requirements(session->plan, &needs);
-    if ((status = deal_pages(session, info->page_shuffle)) ||
+    if ((status = check_lender(session)) || (status = deal_pages(session, info->page_shuffle)) ||
         (status = make_buffers(session, &needs)) ||
         (status = make_queries(session))) {
         goto fail;
@@ -312,14 +349,16 @@ void vsa_session_destroy(vsa_session *session)
     vsa_standalone *standalone = session->standalone;
     for (uint32_t i = 0; session->layers && i < session->layer_count; ++i) {
         vsa_layer_destroy(session->layers[i].layer);
-        vsa_buffer_destroy(session->layers[i].k);
-        vsa_buffer_destroy(session->layers[i].v);
         vsa_buffer_destroy(session->layers[i].state);
+        if (!session->lender) {
+            vsa_buffer_destroy(session->layers[i].k);
+            vsa_buffer_destroy(session->layers[i].v);
+        }
     }
     vsa_plan_destroy(session->plan);
     vsa_buffer *const buffers[] = {
-        session->page_table, session->lengths, session->q,     session->out, session->certificates,
-        session->scratch,    session->indices, session->new_k, session->new_v,
+        session->lengths, session->q,       session->out,   session->certificates,
+        session->scratch, session->indices, session->new_k, session->new_v,
     };
     for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); ++i) {
         vsa_buffer_destroy(buffers[i]);
@@ -328,7 +367,10 @@ void vsa_session_destroy(vsa_session *session)
         standalone->vk.DestroyQueryPool(standalone->device, session->queries,
                                         standalone->allocator);
     }
-    vsai_free(standalone->allocator, session->pages);
+    if (!session->lender) {
+        vsa_buffer_destroy(session->page_table);
+        vsai_free(standalone->allocator, session->pages);
+    }
     vsai_free(standalone->allocator, session->layers);
     vsai_free(standalone->allocator, session);
 }
@@ -342,15 +384,20 @@ uint64_t vsa_session_memory_size(const vsa_session *session)
 {
     uint64_t size = 0;
     const vsa_buffer *const buffers[] = {
-        session->page_table, session->lengths, session->q,     session->out, session->certificates,
-        session->scratch,    session->indices, session->new_k, session->new_v,
+        session->lengths, session->q,       session->out,   session->certificates,
+        session->scratch, session->indices, session->new_k, session->new_v,
     };
     for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); ++i) {
         size += buffers[i] ? vsai_buffer_size(buffers[i]) : 0;
     }
+    if (!session->lender && session->page_table) {
+        size += vsai_buffer_size(session->page_table);
+    }
     for (uint32_t i = 0; i < session->layer_count; ++i) {
         const vsai_session_layer *layer = &session->layers[i];
-        size += vsai_buffer_size(layer->k) + vsai_buffer_size(layer->v);
+        if (!session->lender) {
+            size += vsai_buffer_size(layer->k) + vsai_buffer_size(layer->v);
+        }
         size += layer->state ? vsai_buffer_size(layer->state) : 0;
     }
     return size;
@@ -364,6 +411,12 @@ static void convert_row(vsa_dtype dtype, void *to, const float *from, uint32_t c
         break;
     case VSA_DTYPE_BF16:
         vsai_bf16_from_f32(to, from, count);
+        break;
+    case VSA_DTYPE_Q8_0:
+        vsai_q8_0_from_f32(to, from, count);
+        break;
+    case VSA_DTYPE_Q4_0:
+        vsai_q4_0_from_f32(to, from, count);
         break;
     default:
         memcpy(to, from, count * sizeof(float));
@@ -434,19 +487,16 @@ vsa_result vsa_session_write_kv(vsa_session *session, uint32_t layer, uint32_t s
     if (!k || !v) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "k or v is NULL");
     }
-    const vsa_plane_layout *const planes[] = {&session->kv.k, &session->kv.v};
-    for (unsigned i = 0; i < 2; ++i) {
-        if (planes[i]->dtype > VSA_DTYPE_BF16) {
-            return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                             "vsa_session_write_kv has no conversion to vsa_dtype %d",
-                             (int)planes[i]->dtype);
-        }
-    }
     const source from_k = {k, k_head_stride, session->head_dim_k};
     const source from_v = {v, v_head_stride, session->head_dim_v};
     const vsa_result status = write_plane(session, session->layers[layer].k, &session->kv.k,
                                           sequence, first_token, token_count, &from_k);
+    vsai_session_layer *const to = &session->layers[layer];
+    const int stale = to->stale_end > to->stale_first;
+    const uint32_t end = first_token + token_count;
+    to->stale_first = stale && to->stale_first < first_token ? to->stale_first : first_token;
+    to->stale_end = stale && to->stale_end > end ? to->stale_end : end;
     return status ? status
-                  : write_plane(session, session->layers[layer].v, &session->kv.v, sequence,
-                                first_token, token_count, &from_v);
+                  : write_plane(session, to->v, &session->kv.v, sequence, first_token,
+                                token_count, &from_v);
 }

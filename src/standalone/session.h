@@ -7,10 +7,12 @@
 typedef struct vsai_session_layer {
     vsa_buffer *k, *v, *state;
     vsa_layer  *layer;
+    uint32_t    stale_first, stale_end;   /* tokens written by the host, not yet in `state` */
 } vsai_session_layer;
 
 struct vsa_session {
     vsa_standalone *standalone;
+    const vsa_session *lender;   /* owns K, V and the page table; NULL = this session does */
     vsa_plan *plan;
     uint32_t head_dim_k, head_dim_v, q_heads, kv_heads;
     uint32_t max_sequences, max_queries, max_tokens;

@@ -86,14 +86,22 @@ static vsa_result record(vsa_session *session, const vsa_session_step *step,
                          const vsa_step *info, int wants_indices, VkCommandBuffer cmd)
 {
     const vsai_device_functions *vk = &session->standalone->vk;
-    const vsa_layer *layer = session->layers[step->layer].layer;
+    const vsai_session_layer *layer = &session->layers[step->layer];
     vsa_result status = VSA_SUCCESS;
     if (session->queries) {
         vk->CmdResetQueryPool(cmd, session->queries, 0, QUERY_COUNT);
         vk->CmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, session->queries, 0);
     }
-    if (step->new_k) {
-        status = vsa_cmd_append(layer, cmd, info, step->new_tokens);
+    if (layer->state && layer->stale_first < layer->stale_end) {
+        const uint32_t end = layer->stale_end < info->max_length_tokens
+                                 ? layer->stale_end : info->max_length_tokens;
+        if (layer->stale_first < end) {
+            status = vsa_cmd_index(layer->layer, cmd, info, layer->stale_first,
+                                   end - layer->stale_first);
+        }
+    }
+    if (!status && step->new_k) {
+        status = vsa_cmd_append(layer->layer, cmd, info, step->new_tokens);
         /* Without a decode the append's end is timed here. */
         if (!status && !step->q && session->queries) {
             vk->CmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, session->queries,
@@ -101,11 +109,11 @@ static vsa_result record(vsa_session *session, const vsa_session_step *step,
         }
     }
     if (!status && step->q) {
-        status = step->dense ? vsa_cmd_dense(layer, cmd, info)
-                             : vsa_cmd_decode(layer, cmd, info);
+        status = step->dense ? vsa_cmd_dense(layer->layer, cmd, info)
+                             : vsa_cmd_decode(layer->layer, cmd, info);
     }
     if (!status && wants_indices) {
-        status = vsa_cmd_indices(layer, cmd, info, session->index_capacity);
+        status = vsa_cmd_indices(layer->layer, cmd, info, session->index_capacity);
     }
     return status;
 }
@@ -155,6 +163,21 @@ static vsa_result read_outputs(vsa_session *session, vsa_session_step_result *re
     return status;
 }
 
+/* Tokens beyond the shortest length, or of sequences that took no part, are still to be indexed. */
+static void note_indexed(vsa_session *session, const vsa_session_step *step,
+                         uint32_t sequence_count)
+{
+    vsai_session_layer *layer = &session->layers[step->layer];
+    uint32_t shortest = sequence_count < session->max_sequences ? 0 : UINT32_MAX;
+    for (uint32_t i = 0; i < sequence_count; ++i) {
+        shortest = step->lengths[i] < shortest ? step->lengths[i] : shortest;
+    }
+    layer->stale_first = shortest > layer->stale_first ? shortest : layer->stale_first;
+    if (layer->stale_first >= layer->stale_end) {
+        layer->stale_first = layer->stale_end = 0;
+    }
+}
+
 vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
                            vsa_session_step_result *result)
 {
@@ -196,6 +219,9 @@ vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
         return status;
     }
     status = vsai_submit_end(session->standalone);
+    if (!status) {
+        note_indexed(session, step, sequence_count);
+    }
     if (!status && result && session->queries) {
         status = read_times(session, result);
     }

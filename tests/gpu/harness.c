@@ -200,8 +200,8 @@ harness_data *harness_data_make(const vsa_plan_create_info *plan, uint32_t seque
         }
     }
     fill_queries(d, &random);
-    ref_round_array(d->plan.kv.k.dtype, d->k, rows * plan->head_dim_k);
-    ref_round_array(d->plan.kv.v.dtype, d->v, rows * plan->head_dim_v);
+    ref_round_row(d->plan.kv.k.dtype, d->k, rows * plan->head_dim_k);
+    ref_round_row(d->plan.kv.v.dtype, d->v, rows * plan->head_dim_v);
     return d;
 }
 

@@ -10,6 +10,7 @@
 #define VSA_HARNESS_H
 
 #include "check.h"
+#include "quantised.h"
 #include "reference.h"
 #include "vsa_standalone.h"
 

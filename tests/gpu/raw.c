@@ -186,9 +186,7 @@ static void write_plane(const raw_layer *l, vsa_buffer *buffer, size_t size,
                 uint64_t at = vsa_kv_offset(&l->plan_info.kv, plane, l->page_table_host, s, h, t);
                 const float *row = is_v ? harness_v(data, s, h, t) : harness_k(data, s, h, t);
                 uint32_t dim = is_v ? data->plan.head_dim_v : data->plan.head_dim_k;
-                for (uint32_t c = 0; c < dim; c++) {
-                    at += ref_store(plane->dtype, row[c], bytes + at);
-                }
+                ref_store_row(plane->dtype, row, dim, bytes + at);
             }
         }
     }

@@ -46,6 +46,8 @@ typedef struct shape_case {
 #define F32  VSA_DTYPE_F32
 #define F16  VSA_DTYPE_F16
 #define BF16 VSA_DTYPE_BF16
+#define Q8   VSA_DTYPE_Q8_0
+#define Q4   VSA_DTYPE_Q4_0
 #define HM   VSA_KV_HEAD_MAJOR
 #define TM   VSA_KV_TOKEN_MAJOR
 
@@ -59,6 +61,14 @@ static const shape_case shape_cases[] = {
     { "256 f32/bf16",         2, 2, 256, 256, F32, BF16, TM, 0, 0, 0 },
     { "32 f16/bf16 softcap",  2, 1, 32, 32, F16, BF16, HM, 128, 0.25f, 5 },
     { "40/72 scale softcap",  4, 4, 40, 72, F32, F16, TM, 8, 0.07f, 30 },
+    { "mha q8_0",             3, 3, 64, 64, Q8, Q8, HM, 0, 0, 0 },
+    { "gqa 4 q4_0 tm",        8, 2, 128, 128, Q4, Q4, TM, 0, 0, 0 },
+    { "32 q8_0/q4_0 paged",   6, 3, 32, 32, Q8, Q4, HM, 16, 0, 0 },
+    { "96/160 q4_0/q8_0 tm",  5, 5, 96, 160, Q4, Q8, TM, 1, 0.1f, 20 },
+    { "256 q8_0/f16",         2, 2, 256, 256, Q8, F16, HM, 0, 0, 0 },
+    { "192/224 bf16/q4_0 tm", 8, 1, 192, 224, BF16, Q4, TM, 64, 0, 0 },
+    { "40/32 f32/q8_0",       4, 2, 40, 32, F32, Q8, HM, 0, 0, 0 },
+    { "96/72 q4_0/f16",       2, 1, 96, 72, Q4, F16, TM, 8, 0, 0 },
 };
 
 static void shapes_types_and_layouts(void **state)
@@ -168,6 +178,35 @@ static void narrow_strides(void **state)
     harness_data_free(data);
 }
 
+/* Strides that are multiples of 2 bytes only: each of them an odd number of half words or not. */
+static void odd_strides(void **state)
+{
+    (void)state;
+    static const uint32_t pads[][3] = { { 2, 2, 0 }, { 2, 0, 2 }, { 0, 2, 2 } };   /* bytes per
+                                                                       token, head and block */
+    for (size_t i = 0; i < sizeof pads / sizeof *pads; i++) {
+        uint32_t page_tokens = i == 1 ? 0 : 8, block_tokens = page_tokens ? page_tokens : 75;
+        uint32_t token = 68 + pads[i][0], head = block_tokens * token + pads[i][1];
+        vsa_plan_create_info plan = { .head_dim_k = 64, .head_dim_v = 64, .q_heads = 3,
+                                      .kv_heads = 3, .max_tokens = 75, .max_sequences = 2,
+                                      .policy.method = VSA_METHOD_DENSE };
+        plan.kv = (vsa_kv_layout){ .page_tokens = page_tokens, .table_stride = 10 };
+        plan.kv.k = (vsa_plane_layout){ .dtype = Q8, .token_stride = token, .head_stride = head,
+                                        .block_stride = 3 * head + pads[i][2] };
+        head = 36 + pads[i][1];   /* heads within tokens */
+        token = 3 * head + pads[i][0];
+        plan.kv.v = (vsa_plane_layout){ .dtype = Q4, .token_stride = token, .head_stride = head,
+                                        .block_stride = block_tokens * token + pads[i][2] };
+        harness_data *data = harness_data_make(&plan, 2, 1, (uint32_t[]){ 75, 38 },
+                                               &(harness_fill){ .spread = 1, .value_mean = 0.5,
+                                                                .seed = 70 + i });
+        vsa_session *session = harness_session(harness_device, data, HM, 6, 0);
+        check_step(data, session, "odd strides");
+        vsa_session_destroy(session);
+        harness_data_free(data);
+    }
+}
+
 /* K and V that one descriptor cannot hold, and rows that lie across the ends of segments. */
 static void segments(void **state)
 {
@@ -178,17 +217,18 @@ static void segments(void **state)
     vsa_standalone *standalone = NULL;
     check_ok(harness_open(&(vsa_standalone_create_info){ .max_storage_range = 300000 },
                           &standalone));
-    static const uint32_t pages[] = { 0, 16 };
-    for (int i = 0; i < 2; i++) {
-        vsa_plan_create_info plan = { .head_dim_k = 96, .head_dim_v = 64, .q_heads = 4,
-                                      .kv_heads = 2, .max_tokens = 1500,
-                                      .kv = { .page_tokens = pages[i], .k.dtype = F16,
-                                              .v.dtype = F32 },
+    static const uint32_t pages[] = { 0, 16, 0, 16 };
+    static const vsa_dtype k_types[] = { F16, F16, Q8, F16 }, v_types[] = { F32, F32, Q8, Q4 };
+    for (int i = 0; i < 4; i++) {
+        vsa_plan_create_info plan = { .head_dim_k = 96, .head_dim_v = i < 2 ? 64 : 160,
+                                      .q_heads = 4, .kv_heads = 2, .max_tokens = 1500,
+                                      .kv = { .page_tokens = pages[i], .k.dtype = k_types[i],
+                                              .v.dtype = v_types[i] },
                                       .policy.method = VSA_METHOD_DENSE };
         harness_data *data = harness_data_make(&plan, 2, 1, (uint32_t[]){ 1500, 1100 },
                                                &(harness_fill){ .spread = 1, .value_mean = 0.5,
                                                                 .seed = 8 });
-        vsa_session *session = harness_session(standalone, data, i ? HM : TM, 3, 0);
+        vsa_session *session = harness_session(standalone, data, i % 2 ? HM : TM, 3, 0);
         check_step(data, session, "segments");
         vsa_session_destroy(session);
         harness_data_free(data);
@@ -217,7 +257,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_types_and_layouts), cmocka_unit_test(lengths_around_boundaries),
         cmocka_unit_test(large_logits),             cmocka_unit_test(narrow_strides),
-        cmocka_unit_test(segments),                 cmocka_unit_test(bounded_dispatches),
+        cmocka_unit_test(odd_strides),              cmocka_unit_test(segments),
+        cmocka_unit_test(bounded_dispatches),
     };
     return cmocka_run_group_tests_name("dense", tests, harness_setup, harness_teardown);
 }

@@ -102,8 +102,6 @@ static void layouts(void **state)
 static void types(void **state)
 {
     (void)state;
-    REFUSE(good_plan, kv.k.dtype, VSA_DTYPE_Q8_0, VSA_ERROR_UNSUPPORTED_CONFIG, "K dtype");
-    REFUSE(good_plan, kv.v.dtype, VSA_DTYPE_Q4_0, VSA_ERROR_UNSUPPORTED_CONFIG, "V dtype");
     REFUSE(good_plan, kv.k.dtype, (vsa_dtype)0, VSA_ERROR_UNSUPPORTED_CONFIG, "K dtype");
     REFUSE(good_plan, kv.v.dtype, (vsa_dtype)77, VSA_ERROR_UNSUPPORTED_CONFIG, "V dtype");
     REFUSE(good_plan, q_dtype, VSA_DTYPE_Q8_0, VSA_ERROR_UNSUPPORTED_CONFIG, "dtype");
@@ -126,9 +124,11 @@ static void policies(void **state)
     REFUSE(good_sparse_plan, policy.on_miss, (vsa_miss_action)2, VSA_ERROR_INVALID_ARGUMENT,
            "on_miss");
     REFUSE(good_sparse_plan, policy.max_samples, 31, VSA_ERROR_INVALID_ARGUMENT, "max_samples");
-    REFUSE(good_sparse_plan, policy.method, (vsa_method)99, VSA_ERROR_UNSUPPORTED_CONFIG, "method");
-    REFUSE(good_sparse_plan, policy.scorer, (vsa_scorer)99, VSA_ERROR_UNSUPPORTED_CONFIG, "scorer");
-    REFUSE(good_sparse_plan, policy.bound, (vsa_bound)99, VSA_ERROR_UNSUPPORTED_CONFIG, "bound");
+    REFUSE(good_sparse_plan, policy.method, (vsa_method)99, VSA_ERROR_INVALID_ARGUMENT, "method");
+    REFUSE(good_sparse_plan, policy.scorer, (vsa_scorer)99, VSA_ERROR_INVALID_ARGUMENT, "scorer");
+    REFUSE(good_sparse_plan, policy.bound, (vsa_bound)99, VSA_ERROR_INVALID_ARGUMENT, "bound");
+    REFUSE(good_sparse_plan, policy.bound, VSA_BOUND_STRICT, VSA_ERROR_UNSUPPORTED_CONFIG, "guided");
+    REFUSE(good_sparse_plan, policy.value_floor, -1, VSA_ERROR_INVALID_ARGUMENT, "value_floor");
 }
 
 static void scratch_that_no_descriptor_holds(void **state)

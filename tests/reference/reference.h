@@ -2,7 +2,8 @@
  * reference.h - docs/algorithm.md in double precision, written to be read and compared against.
  *
  * Nothing here is fast or shares code with the library; only vsa.h is included, for the policy,
- * the types and the status names. Everything is pure: no allocation outlives a call.
+ * the types and the status names. Everything is pure: no allocation outlives a call, except the
+ * arrays of a ref_guided_draw.
  */
 #ifndef VSA_REFERENCE_H
 #define VSA_REFERENCE_H
@@ -12,6 +13,7 @@
 #define REF_GROUPS       VSA_SAMPLE_GROUPS
 #define REF_MAX_DIM      256
 #define REF_MAX_EXTENSIONS 3
+#define REF_BINS         512   /* guided: 16 bins per nat below the row's maximum */
 
 /* --------------------------------------------------------------- half.c: storage types */
 
@@ -31,6 +33,15 @@ size_t ref_store(vsa_dtype dtype, float value, void *destination);
 uint32_t ref_mix32(uint32_t x);
 uint32_t ref_chain(uint32_t hash, uint32_t value);
 
+/* What every draw of a group is keyed by. */
+typedef struct ref_draw_key {
+    uint64_t seed;
+    uint32_t stream, sequence, kv_head, length;
+} ref_draw_key;
+
+/* key(start) of the spec. */
+uint32_t ref_key(uint32_t start, const ref_draw_key *key);
+
 typedef struct ref_permutation {
     uint32_t length;
     uint32_t low_bits, high_bits;   /* a and b of the spec */
@@ -39,6 +50,8 @@ typedef struct ref_permutation {
 
 void ref_permutation_init(ref_permutation *out, uint64_t seed, uint32_t stream, uint32_t sequence,
                           uint32_t kv_head, uint32_t length);
+/* The permutation of [0, length) by the same round keys. */
+void ref_permutation_resize(ref_permutation *permutation, uint32_t length);
 /* `counter` < length; the result is < length. */
 uint32_t ref_permute(const ref_permutation *permutation, uint32_t counter);
 
@@ -84,9 +97,22 @@ typedef struct ref_exact_set {
 /* The counts alone: they depend on the policy and the length only. */
 void ref_exact_counts(const vsa_policy *policy, uint32_t length, ref_exact_set *out);
 
-/* `logits` holds group_count rows of `length`. member[i] becomes 1 for tokens of the exact set. */
+/* `logits` holds group_count rows of `length`. member[i] becomes 1 for tokens of the exact set.
+ * Method topp finds its k first. */
 void ref_select(const vsa_policy *policy, const double *const *logits, uint32_t group_count,
                 uint32_t length, ref_exact_set *out, uint8_t *member);
+
+/* --------------------------------------------------------------- topp.c: "Top-p" */
+
+/* The k of method topp. `order` lists the group's `count` candidates by rank, with their ranks;
+ * they begin at token `first`, and every other token is in the exact set anyway. */
+typedef struct ref_ranked {
+    double   value;
+    uint32_t token;
+} ref_ranked;
+
+uint32_t ref_top_p_count(double top_p, const double *const *logits, uint32_t group_count,
+                         uint32_t length, const ref_ranked *order, uint32_t count);
 
 /* --------------------------------------------------------------- sample.c */
 
@@ -110,10 +136,52 @@ double ref_chi_square_quantile_wilson_hilferty(double probability, double freedo
 /* P(X >= successes), X ~ Binomial(trials, rate): the one-sided test of "at most `rate`". */
 double ref_binomial_tail(uint32_t successes, uint32_t trials, double rate);
 
+/* --------------------------------------------------------------- spread.c: "Error" */
+
+/* Sums over a set of tokens: l = sum w, B = sum w v, C = sum w |v|^2, and sum w^2. */
+typedef struct ref_sums {
+    double weight, squares, norms;
+    double value[REF_MAX_DIM];
+} ref_sums;
+
+/* Adds a token of weight w; returns 0 when a value is not finite. */
+int  ref_sums_add(ref_sums *sums, const float *v, uint32_t head_dim, double weight);
+void ref_sums_merge(ref_sums *into, const ref_sums *from, uint32_t head_dim);
+double ref_dot(const double *a, const double *b, uint32_t count);
+
+/* T, h and q of rho_g = factor * (B_g - l_g centre) over the random groups. */
+typedef struct ref_spread {
+    double trace, rank, quantile;
+} ref_spread;
+
+void ref_group_spread(const ref_sums groups[REF_GROUPS], const double *centre, double factor,
+                      uint32_t head_dim, double delta, ref_spread *out);
+
+/* size^2: |out|^2 less its own variance, or the floor; sets VSA_CERTIFICATE_FLOORED in *flags. */
+double ref_relative_size(double out2, double variance, double floor, double rms2, uint32_t *flags);
+
+/* --------------------------------------------------------------- betting.c: "Strict denominator" */
+
+/* Draws in the block that begins at `draw`; a sample ends where a block ends. */
+uint32_t ref_bet_block(uint32_t draw);
+uint32_t ref_bet_round_up(uint32_t draws);
+
+typedef struct ref_bet_result {
+    double   evidence_high, evidence_low;   /* E_hi and E_lo */
+    int      broken;                        /* a sampled weight above tau */
+    uint32_t wanted;                        /* draws, before margin and max_samples */
+} ref_bet_result;
+
+/* `x` holds `draws` values w / tau in draw order out of a population of N; exact = D_f / tau. */
+void ref_bet(const double *x, uint32_t draws, double population, double exact, double epsilon,
+             double delta, ref_bet_result *out);
+
 /* --------------------------------------------------------------- budget.c */
 
 /* "Base sample": how many samples are drawn first, or 0 when the whole group is dense. */
 uint32_t ref_base_samples(const vsa_policy *policy, uint32_t residual_count);
+/* Policy's max_samples rounded down to a multiple of 32, at least 32; UINT32_MAX for none. */
+uint32_t ref_sample_limit(const vsa_policy *policy);
 
 /* One row's inputs. Tokens of the exact set have member[i] == 1; samples are the group's draws. */
 typedef struct ref_row {
@@ -144,6 +212,8 @@ typedef struct ref_estimate {
     double     quantile;         /* q */
     double     rank;             /* h; 1 for target denominator */
     double     error;            /* certified */
+    double     normaliser_error; /* certified, of D */
+    uint32_t   flags;            /* vsa_certificate_flag */
     uint32_t   wanted;           /* of this budget, before margin and max_samples */
     uint32_t   next;             /* samples after an extension */
     ref_action action;
@@ -158,14 +228,91 @@ typedef struct ref_row_result {
     double   out[REF_MAX_DIM];
     double   log_normaliser;
     double   error;             /* 0 when EXACT */
+    double   normaliser_bound;  /* 0 when EXACT */
+    uint32_t flags;             /* vsa_certificate_flag */
     uint32_t exact_tokens;
     uint32_t sampled_tokens;
     uint32_t wanted_samples;    /* of the last budget; 0 when there was none */
+    uint32_t gathered_tokens;   /* in all stages */
     uint32_t extensions;
     uint32_t path[REF_MAX_EXTENSIONS + 1];   /* samples at each evaluation */
 } ref_row_result;
 
-/* Base sample, extensions and, where the rules say so, the dense row. */
+/* Base sample, extensions and, where the rules say so, the dense row. Every method but guided. */
 void ref_decode_row(const vsa_policy *policy, const ref_row *row, ref_row_result *out);
+/* Fills in a row that is computed densely; counts and flags stay. */
+void ref_finish_dense(const double *logits, const float *v, size_t v_stride, uint32_t head_dim,
+                      uint32_t length, ref_row_result *out);
+
+/* --------------------------------------------------------------- guided.c: "Guided" */
+
+/* The rows that share a KV head. */
+typedef struct ref_group {
+    const double *const *logits;   /* [head][token] */
+    uint32_t      heads;
+    const float  *v;
+    size_t        v_stride;        /* floats between rows of v */
+    uint32_t      head_dim, length;
+    ref_draw_key  key;
+} ref_group;
+
+/* A row's candidates counted by how far their logit lies below the row's maximum. */
+typedef struct ref_bins {
+    uint32_t count[REF_BINS];
+} ref_bins;
+
+void ref_bins_count(const double *logits, uint32_t first, uint32_t end, double maximum,
+                    ref_bins *out);
+
+/* A scale c and what it costs by the bins; c = 0: there is none. */
+typedef struct ref_scale {
+    double c;
+    double sampled;   /* c T: expected samples */
+    double tokens;    /* H + c T: expected tokens */
+    double light;     /* T */
+} ref_scale;
+
+ref_scale ref_scale_for_samples(const ref_bins *bins, double samples);
+ref_scale ref_scale_for_squares(const ref_bins *bins, double squares);   /* A* */
+ref_scale ref_scale_of(const ref_bins *bins, double c);
+
+/* The tokens of one stage. */
+typedef struct ref_guided_draw {
+    uint8_t  *member;        /* [token]: sink, window and heavy tokens */
+    double   *probability;   /* [token]: pi; 1 in the exact set */
+    uint32_t *samples;       /* in sample order */
+    uint32_t  sample_count, heavy_count;
+} ref_guided_draw;
+
+/* Rows with c[head] = 0 take no part. Free with ref_guided_draw_free. */
+void ref_guided_draw_stage(const vsa_policy *policy, const ref_group *group, const double *c,
+                           uint32_t stage, ref_guided_draw *out);
+void ref_guided_draw_free(ref_guided_draw *draw);
+
+typedef struct ref_guided_estimate {
+    double     shift;            /* the row's largest logit; sums are in units of its exp */
+    double     denominator;      /* D, exact */
+    double     out[REF_MAX_DIM];
+    double     light_mean[REF_MAX_DIM];   /* B / l */
+    double     light_weight;     /* W */
+    double     squares;          /* A */
+    double     rank;             /* h, bound clt */
+    double     error;            /* certified */
+    uint32_t   flags;
+    uint32_t   wanted;           /* of this budget, before margin and max_samples */
+    ref_scale  next;             /* of the next stage */
+    ref_action action;
+} ref_guided_estimate;
+
+/* One evaluation of row `head` after `stage`, which read `draw` for scale c. `centre` is a, bound
+ * strict alone. */
+void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint32_t head,
+                         const ref_guided_draw *draw, double c, const double *centre,
+                         uint32_t stage, ref_guided_estimate *out);
+
+/* Every row of the group. `last`, if not NULL, receives the draw of the last stage (the caller
+ * frees it); its arrays are NULL when the group began densely. */
+void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row_result *out,
+                       ref_guided_draw *last);
 
 #endif

@@ -18,10 +18,12 @@ uint32_t ref_chain(uint32_t hash, uint32_t value)
     return ref_mix32((hash ^ value) + 0x9e3779b9u);
 }
 
-static uint32_t key(uint32_t start, const uint32_t *words, uint32_t word_count)
+uint32_t ref_key(uint32_t start, const ref_draw_key *key)
 {
+    const uint32_t words[6] = { (uint32_t)key->seed, (uint32_t)(key->seed >> 32), key->stream,
+                                key->sequence, key->kv_head, key->length };
     uint32_t hash = start;
-    for (uint32_t i = 0; i < word_count; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         hash = ref_chain(hash, words[i]);
     }
     return hash;
@@ -40,20 +42,24 @@ static uint32_t bit_count(uint32_t value)
 void ref_permutation_init(ref_permutation *out, uint64_t seed, uint32_t stream, uint32_t sequence,
                           uint32_t kv_head, uint32_t length)
 {
-    const uint32_t words[6] = { (uint32_t)seed, (uint32_t)(seed >> 32), stream,
-                                sequence, kv_head, length };
-    uint32_t key0 = key(0, words, 6);
-    uint32_t key1 = key(0x85ebca6bu, words, 6);
+    const ref_draw_key key = { seed, stream, sequence, kv_head, length };
+    uint32_t key0 = ref_key(0, &key);
+    uint32_t key1 = ref_key(0x85ebca6bu, &key);
+    ref_permutation_resize(out, length);
+    for (uint32_t r = 0; r < 8; r++) {
+        out->round_keys[r] = ref_mix32(key0 + ref_mix32(key1 + 0x9e3779b9u * (r + 1)));
+    }
+}
+
+void ref_permutation_resize(ref_permutation *permutation, uint32_t length)
+{
     uint32_t bits = bit_count(length - 1);
     if (bits < 2) {
         bits = 2;
     }
-    out->length = length;
-    out->low_bits = bits / 2;
-    out->high_bits = bits - bits / 2;
-    for (uint32_t r = 0; r < 8; r++) {
-        out->round_keys[r] = ref_mix32(key0 + ref_mix32(key1 + 0x9e3779b9u * (r + 1)));
-    }
+    permutation->length = length;
+    permutation->low_bits = bits / 2;
+    permutation->high_bits = bits - bits / 2;
 }
 
 static uint32_t permute_once(const ref_permutation *p, uint32_t x)

@@ -26,28 +26,26 @@ static uint32_t maximum(uint32_t a, uint32_t b)
 void ref_exact_counts(const vsa_policy *policy, uint32_t length, ref_exact_set *out)
 {
     out->length = length;
-    out->sink_end = minimum(policy->sink_tokens, length);
-    uint32_t window = minimum(policy->window_tokens, length);
+    uint32_t sink = maximum(policy->sink_tokens, ref_fraction_of(policy->sink_fraction, length));
+    uint32_t tail = maximum(policy->window_tokens,
+                            ref_fraction_of(policy->window_fraction, length));
+    out->sink_end = minimum(sink, length);
+    uint32_t window = minimum(tail, length);
     out->window_begin = maximum(length - window, out->sink_end);
     uint32_t candidates = out->window_begin - out->sink_end;
     uint32_t wish = maximum(policy->top_k, ref_fraction_of(policy->top_k_fraction, length));
-    if (policy->method == VSA_METHOD_SAMPLE) {
-        wish = 0;
+    if (policy->method == VSA_METHOD_SAMPLE || policy->method == VSA_METHOD_TOP_P) {
+        wish = 0;   /* topp: until ref_select has ranked the candidates */
     }
     out->top_k = minimum(candidates, wish);
     out->residual_count = candidates - out->top_k;
     out->exact_count = length - out->residual_count;
 }
 
-typedef struct ranked {
-    double   value;
-    uint32_t token;
-} ranked;
-
 /* Value descending, index ascending; -0.0 == +0.0 as `<` sees it. */
 static int compare(const void *left, const void *right)
 {
-    const ranked *a = left, *b = right;
+    const ref_ranked *a = left, *b = right;
     if (a->value != b->value) {
         return a->value > b->value ? -1 : 1;
     }
@@ -60,9 +58,9 @@ void ref_select(const vsa_policy *policy, const double *const *logits, uint32_t 
     ref_exact_counts(policy, length, out);
     memset(member, 1, length);
     uint32_t candidates = out->window_begin - out->sink_end;
-    ranked *order = malloc((candidates + 1) * sizeof *order);
+    ref_ranked *order = malloc((candidates + 1) * sizeof *order);
     for (uint32_t c = 0; c < candidates; c++) {
-        order[c] = (ranked){ -INFINITY, out->sink_end + c };
+        order[c] = (ref_ranked){ -INFINITY, out->sink_end + c };
     }
     for (uint32_t head = 0; head < group_count; head++) {
         double row_maximum = 0;   /* a group of one head ranks by the logit itself */
@@ -78,6 +76,12 @@ void ref_select(const vsa_policy *policy, const double *const *logits, uint32_t 
         }
     }
     qsort(order, candidates, sizeof *order, compare);
+    if (policy->method == VSA_METHOD_TOP_P) {
+        out->top_k = ref_top_p_count((double)policy->top_p, logits, group_count, length, order,
+                                     candidates);
+        out->residual_count = candidates - out->top_k;
+        out->exact_count = length - out->residual_count;
+    }
     for (uint32_t c = out->top_k; c < candidates; c++) {
         member[order[c].token] = 0;
     }

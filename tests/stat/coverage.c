@@ -1,17 +1,21 @@
 /*
- * coverage - simulates the certificate's promise with the double-precision reference.
+ * coverage - simulates the certificates' promise on synthetic rows, without a GPU.
  *
- *   coverage [--rows N] [--tokens N] [--dim N] [--epsilon X] [--delta X] [--top-k X]
- *            [--ends N] [--base X] [--base-min N] [--base-max N] [--scores A,B] [--values A,B]
+ *   coverage [--models A,B] [--tokens N,N] [--rows N] [--dim N] [--threads N]
+ *            [--epsilons X,X] [--deltas X,X] [--sink N] [--window N] [--top-k X]
+ *            [--base-min N] [--base X] [--base-max N] [--floor X]
+ *            [--mean X] [--margin X,X] [--guided-margin X,X] [--strict-margin X,X] [--quick] [--list]
  *
- * Every cell draws rows of synthetic logits and values, decodes each one with method vattention,
- * bound clt and on_miss dense, and counts the rows whose actual error is above epsilon. The last
- * column is the one-sided binomial probability of that many failures if the promise held; a cell
- * under .01 fails, and so does the program.
+ * Every row (logits, values, truth) is decoded by methods vattention and guided, bounds clt and
+ * strict, for every target, epsilon and delta. Results go to stdout, one line per cell and
+ * tab-separated under a header line; a cell fails when a one-sided binomial test at 99% says that
+ * more rows than delta are above epsilon, or when a row of bound strict is above epsilon at all.
+ * The exit code is 1 when a cell fails, models aside whose scorer misses tokens.
  *
- * "met a/b(c)" per evaluation: b rows were evaluated, a met their target, c of those failed.
+ * Method guided knows D exactly, so that its relative errors of numerator and output are the
+ * same number and its target denominator has none: one line stands for all three.
  */
-#include "reference.h"
+#include "fast.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -19,245 +23,110 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS = 2, ROWS_PER_VALUES = 8, TARGETS = 3 };
+enum { BATCHES_PER_VALUES = 8, KINDS = 6, MAX_THREADS = 64, MAX_LIST = 16 };
 
 typedef struct options {
-    uint32_t rows, tokens, dim;
-    uint32_t ends;   /* sink_tokens and window_tokens */
-    uint32_t base_min, base_max;
-    double epsilon, delta, top_k, base;
-    const char *scores, *values;
+    stat_settings settings;
+    const char *models;
+    double   tokens[MAX_LIST], epsilons[MAX_LIST], deltas[MAX_LIST];
+    uint32_t tokens_count, epsilon_count, delta_count;
+    uint32_t rows, dim, threads;
+    double   mean;
 } options;
 
-/* ------------------------------------------------------------------ inputs */
-
-static double gaussian_half(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    return 0.5 * ref_random_normal(r);
-}
-
-static double gaussian1(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    return ref_random_normal(r);
-}
-
-static double gaussian2(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    return 2 * ref_random_normal(r);
-}
-
-static double gaussian4(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    return 4 * ref_random_normal(r);
-}
-
-static double flat(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)r, (void)i, (void)n;
-    return 0;
-}
-
-static double uniform(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    return 2 * ref_random_uniform(r) - 1;
-}
-
-static double laplace(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    double u = ref_random_uniform(r) - 0.5;
-    return u < 0 ? log1p(2 * u) : -log1p(-2 * u);
-}
-
-/* Student's t with 3 degrees of freedom: a few logits far above the rest. */
-static double student3(ref_random *r, uint32_t i, uint32_t n)
-{
-    (void)i, (void)n;
-    double a = ref_random_normal(r), b = ref_random_normal(r), c = ref_random_normal(r);
-    return ref_random_normal(r) / sqrt((a * a + b * b + c * c) / 3);
-}
-
-static double local(ref_random *r, uint32_t i, uint32_t n)
-{
-    double distance = (double)(n - 1 - i) / n;
-    return ref_random_normal(r) + 4 * exp(-8 * distance);
-}
-
-typedef struct score_model {
-    const char *name;
-    double (*logit)(ref_random *random, uint32_t token, uint32_t tokens);
-} score_model;
-
-static const score_model score_models[] = {
-    { "gauss.5", gaussian_half }, { "gauss1", gaussian1 }, { "gauss2", gaussian2 },
-    { "gauss4", gaussian4 },      { "flat", flat },        { "uniform", uniform },
-    { "laplace", laplace },       { "student3", student3 }, { "local", local },
+/* What is judged about a row for each goal. */
+static const struct kind {
+    const char *method, *bound, *target;
+} kinds[KINDS] = {
+    { "vattention", "clt", "denominator" }, { "vattention", "clt", "numerator" },
+    { "vattention", "clt", "output" },      { "vattention", "strict", "denominator" },
+    { "guided", "clt", "output" },          { "guided", "strict", "output" },
 };
-
-/* v = noise + a mean of length mean * sqrt(dim), noise of the given rank (0 = full). `heavy`
- * multiplies each token's noise by a log-normal factor; `drift` correlates neighbours. */
-typedef struct value_model {
-    const char *name;
-    double mean, heavy, drift;
-    uint32_t rank;
-} value_model;
-
-static const value_model value_models[] = {
-    { "mean", 0.5, 0, 0, 0 },   { "zero", 0, 0, 0, 0 },     { "rank1", 0.5, 0, 0, 1 },
-    { "rank2", 0.5, 0, 0, 2 },  { "rank4", 0.5, 0, 0, 4 },  { "heavy", 0.5, 1.0, 0, 0 },
-    { "drift", 0.5, 0, 0.995, 0 }, { "zrank1", 0, 0, 0, 1 },
-};
-
-static void make_values(ref_random *r, const value_model *m, uint32_t tokens, uint32_t dim,
-                        float *v)
-{
-    double mean[REF_MAX_DIM], basis[8][REF_MAX_DIM], state[REF_MAX_DIM] = { 0 };
-    for (uint32_t c = 0; c < dim; c++) {
-        mean[c] = m->mean * ref_random_normal(r);
-        for (uint32_t k = 0; k < m->rank; k++) {
-            basis[k][c] = ref_random_normal(r) * 0.7071;
-        }
-    }
-    for (uint32_t i = 0; i < tokens; i++) {
-        double factor = m->heavy > 0 ? exp(m->heavy * ref_random_normal(r)) : 1;
-        double coordinate[8];
-        for (uint32_t k = 0; k < m->rank; k++) {
-            coordinate[k] = ref_random_normal(r);
-        }
-        for (uint32_t c = 0; c < dim; c++) {
-            double noise = 0;
-            for (uint32_t k = 0; k < m->rank; k++) {
-                noise += basis[k][c] * coordinate[k];
-            }
-            if (m->rank == 0) {
-                noise = ref_random_normal(r);
-            }
-            if (m->drift > 0) {
-                state[c] = m->drift * state[c] + sqrt(1 - m->drift * m->drift) * noise;
-                noise = state[c];
-            }
-            v[(size_t)i * dim + c] = (float)(mean[c] + factor * noise);
-        }
-    }
-}
-
-/* ------------------------------------------------------------------ one cell */
 
 typedef struct tally {
-    uint32_t rows, failures, exact, met[REF_MAX_EXTENSIONS + 1], evaluated[REF_MAX_EXTENSIONS + 1];
-    uint32_t last;   /* dense after the last extension, for want of another */
-    uint32_t met_failures[REF_MAX_EXTENSIONS + 1];
-    double samples, read;
-    uint32_t *sampled;   /* per MET row, for the median */
+    uint32_t rows, met, failures, last, floored;
+    double   stages, certified, read, gathered, tokens;
+    uint32_t *samples;   /* per row that met */
 } tally;
 
 typedef struct worker {
-    const options *options;
-    const score_model *scores;
-    const value_model *values;
-    uint32_t first_row, row_count;
-    uint64_t seed;
-    tally tallies[TARGETS];
+    const options    *options;
+    const stat_model *model;
+    uint32_t tokens, index, rows;
+    tally   *tallies;   /* [kind][goal] */
 } worker;
 
-static void decode(const options *o, const vsa_policy *policy, const ref_row *row,
-                   const double *truth, double truth_log, tally *t)
+/* ------------------------------------------------------------------ one cell */
+
+static void count(tally *t, const stat_outcome *o, uint32_t tokens, double epsilon)
 {
-    static const double worst = 1e30;
-    ref_estimate e;
-    uint32_t samples = ref_base_samples(policy, row->residual_count), extensions = 0;
-    memset(&e, 0, sizeof e);
-    e.action = samples == 0 ? REF_ACTION_DENSE : REF_ACTION_EXTEND;
     t->rows++;
-    while (e.action == REF_ACTION_EXTEND) {
-        ref_evaluate(policy, row, samples, extensions, &e);
-        t->evaluated[extensions]++;
-        if (e.action == REF_ACTION_EXTEND) {
-            samples = e.next;
-            extensions++;
-        }
-    }
-    if (e.action != REF_ACTION_MET) {
-        t->exact++;
-        t->last += extensions == REF_MAX_EXTENSIONS && 2 * e.next < row->residual_count;
-        t->read += row->length;
-        return;
-    }
-    double error = worst, scale = exp(e.shift + log(e.denominator) - truth_log);   /* D^ / D */
-    switch (policy->target) {
-    case VSA_TARGET_DENOMINATOR:
-        error = fabs(scale - 1);
-        break;
-    case VSA_TARGET_NUMERATOR:
-        for (uint32_t c = 0; c < row->head_dim; c++) {
-            e.out[c] *= scale;
-        }
-        error = ref_relative_error(e.out, truth, row->head_dim);
-        break;
-    default:
-        error = ref_relative_error(e.out, truth, row->head_dim);
-    }
-    t->sampled[t->rows - 1 - t->exact] = samples;
-    t->met[extensions]++;
-    t->samples += samples;
-    t->read += samples + row->length - row->residual_count;
-    if (error > o->epsilon) {
-        t->failures++;
-        t->met_failures[extensions]++;
+    t->stages += o->stages;
+    t->last += o->last;
+    t->gathered += o->gathered;
+    t->read += o->met ? o->exact + o->samples : tokens;
+    t->tokens += tokens;
+    if (o->met) {
+        t->samples[t->met++] = o->samples;
+        t->certified += (double)o->certified;
+        t->failures += !((double)o->error <= epsilon);
+        t->floored += (o->flags & VSA_CERTIFICATE_FLOORED) != 0;
     }
 }
 
-static void *run_worker(void *argument)
+static void run_row(const worker *w, stat_work *work, const stat_batch *batch, const stat_row *row,
+                    uint64_t seed, uint32_t number)
 {
-    worker *w = argument;
-    const options *o = w->options;
-    uint32_t n = o->tokens;
-    vsa_policy policy = { .method = VSA_METHOD_VATTENTION,
-                          .sink_tokens = o->ends,
-                          .window_tokens = o->ends,
-                          .top_k_fraction = (float)o->top_k,
-                          .base_samples = o->base_min,
-                          .base_fraction = (float)o->base,
-                          .base_max_samples = o->base_max,
-                          .epsilon = (float)o->epsilon,
-                          .delta = (float)o->delta };
-    ref_random random = { w->seed + w->first_row };
-    float *v = malloc((size_t)n * o->dim * sizeof *v);
-    double *logits = malloc(n * sizeof *logits);
-    uint8_t *member = malloc(n);
-    uint32_t *samples = malloc(n * sizeof *samples);
-    double truth[REF_MAX_DIM];
-    for (uint32_t i = 0; i < w->row_count; i++) {
-        if (i % ROWS_PER_VALUES == 0) {
-            make_values(&random, w->values, n, o->dim, v);
+    const stat_settings *settings = &w->options->settings;
+    uint32_t goals = settings->goal_count;
+    stat_outcome uniform[STAT_MAX_GOALS][STAT_TARGETS], strict[STAT_MAX_GOALS];
+    int known = w->model->missed == 0;
+    stat_uniform(work, batch, row, settings, seed, number, uniform, known ? strict : NULL);
+    for (uint32_t g = 0; g < goals; g++) {
+        double epsilon = settings->goals[g].epsilon;
+        for (uint32_t t = 0; t < STAT_TARGETS; t++) {
+            count(&w->tallies[t * goals + g], &uniform[g][t], w->tokens, epsilon);
         }
-        for (uint32_t t = 0; t < n; t++) {
-            logits[t] = w->scores->logit(&random, t, n);
-        }
-        const double *heads[1] = { logits };
-        ref_exact_set set;
-        ref_select(&policy, heads, 1, n, &set, member);
-        ref_permutation permutation;
-        ref_permutation_init(&permutation, w->seed, 0, 0, w->first_row + i, n);
-        ref_draw(&permutation, member, set.residual_count / 2 + 64, samples);
-        ref_row row = { logits, v, o->dim, o->dim, n, member, set.residual_count, samples };
-        double truth_log = ref_attend(logits, v, o->dim, o->dim, n, truth);
-        for (int target = 0; target < TARGETS; target++) {
-            policy.target = (vsa_target)(VSA_TARGET_DENOMINATOR + target);
-            decode(o, &policy, &row, truth, truth_log, &w->tallies[target]);
+        if (known) {
+            count(&w->tallies[3 * goals + g], &strict[g], w->tokens, epsilon);
         }
     }
-    free(v);
-    free(logits);
-    free(member);
-    free(samples);
+    for (uint32_t b = 0; b < 2 && known; b++) {
+        stat_guided(work, batch, row, settings, b == 0 ? VSA_BOUND_CLT : VSA_BOUND_STRICT, seed,
+                    number, strict);
+        for (uint32_t g = 0; g < goals; g++) {
+            count(&w->tallies[(4 + b) * goals + g], &strict[g], w->tokens,
+                  settings->goals[g].epsilon);
+        }
+    }
+}
+
+/* Thread i of n takes the i-th of every n blocks of rows that share values. */
+static void *run_worker(void *argument)
+{
+    const worker *w = argument;
+    const uint32_t block = BATCHES_PER_VALUES * STAT_BATCH;
+    stat_work *work = stat_work_create(w->tokens, w->options->dim);
+    stat_batch batch;
+    stat_batch_init(&batch, w->model, w->tokens, w->options->dim);
+    batch.mean = (float)w->options->mean;
+    for (uint32_t first = w->index * block; first < w->rows; first += w->options->threads * block) {
+        uint64_t seed = ((uint64_t)(w->model - stat_models) << 48) + ((uint64_t)w->tokens << 24)
+                        + first;
+        stat_batch_values(&batch, seed);
+        for (uint32_t i = 0; i < block && first + i < w->rows; i++) {
+            if (i % STAT_BATCH == 0) {
+                stat_batch_rows(&batch, seed + 1 + i);
+            }
+            run_row(w, work, &batch, &batch.rows[i % STAT_BATCH], seed, i);
+        }
+    }
+    stat_batch_free(&batch);
+    stat_work_destroy(work);
     return NULL;
 }
+
+/* ------------------------------------------------------------------ results */
 
 static int compare_counts(const void *a, const void *b)
 {
@@ -265,75 +134,88 @@ static int compare_counts(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int report(const options *o, const worker *workers, const score_model *scores,
-                  const value_model *values, int target)
+static void merge(tally *into, const tally *from)
 {
-    static const char *const target_names[TARGETS] = { "denominator", "numerator", "output" };
-    tally sum = { 0 };
-    uint32_t *sampled = malloc((o->rows + 1) * sizeof *sampled), met = 0;
-    for (int w = 0; w < THREADS; w++) {
-        const tally *t = &workers[w].tallies[target];
-        uint32_t met_here = t->rows - t->exact;
-        memcpy(sampled + met, t->sampled, met_here * sizeof *sampled);
-        met += met_here;
-        sum.rows += t->rows;
-        sum.failures += t->failures;
-        sum.exact += t->exact;
-        sum.samples += t->samples;
-        sum.read += t->read;
-        sum.last += t->last;
-        for (int e = 0; e <= REF_MAX_EXTENSIONS; e++) {
-            sum.met[e] += t->met[e];
-            sum.evaluated[e] += t->evaluated[e];
-            sum.met_failures[e] += t->met_failures[e];
-        }
-    }
-    qsort(sampled, met, sizeof *sampled, compare_counts);
-    double p = ref_binomial_tail(sum.failures, sum.rows, o->delta);
-    double p_met = ref_binomial_tail(sum.failures, met, o->delta);
-    printf("%-9s %-7s %-12s fail %5.2f%% of all %5.2f%% of met  exact %5.1f%%  samples %6.0f "
-           "median %5u  density %5.3f  met ",
-           scores->name, values->name, target_names[target], 100.0 * sum.failures / sum.rows,
-           met ? 100.0 * sum.failures / met : 0.0, 100.0 * sum.exact / sum.rows,
-           met ? sum.samples / met : 0.0, met ? sampled[met / 2] : 0,
-           sum.read / ((double)sum.rows * o->tokens));
-    for (int e = 0; e <= REF_MAX_EXTENSIONS; e++) {
-        printf("%u/%u(%u) ", sum.met[e], sum.evaluated[e], sum.met_failures[e]);
-    }
-    printf(" last %u  p %.4f%s%s\n", sum.last, p, p < 0.01 ? " FAILS" : "",
-           met > 200 && p_met < 0.01 && p >= 0.01 ? " fails-among-met" : "");
-    fflush(stdout);
-    free(sampled);
-    return p < 0.01;
+    memcpy(into->samples + into->met, from->samples, from->met * sizeof *from->samples);
+    into->rows += from->rows;
+    into->met += from->met;
+    into->failures += from->failures;
+    into->last += from->last;
+    into->floored += from->floored;
+    into->stages += from->stages;
+    into->certified += from->certified;
+    into->read += from->read;
+    into->gathered += from->gathered;
+    into->tokens += from->tokens;
 }
 
-static int run_cell(const options *o, const score_model *scores, const value_model *values)
+static void print_header(void)
 {
-    worker workers[THREADS];
-    pthread_t threads[THREADS];
+    puts("model\ttokens\tmethod\tbound\ttarget\tepsilon\tdelta\trows\tfailures\tdense\tlast\t"
+         "floored\tmean\tmedian\tcertified\tdensity\tgathered\tstages\tp\tverdict");
+}
+
+/* Returns 1 when the cell fails. */
+static int report(const worker *w, const struct kind *kind, const stat_goal *goal, tally *t)
+{
+    if (t->rows == 0) {
+        return 0;
+    }
+    double p = ref_binomial_tail(t->failures, t->rows, goal->delta), samples = 0;
+    int strict = strcmp(kind->bound, "strict") == 0;
+    int fails = p < 0.01 || (strict && t->failures > 0);
+    qsort(t->samples, t->met, sizeof *t->samples, compare_counts);
+    for (uint32_t i = 0; i < t->met; i++) {
+        samples += t->samples[i];
+    }
+    printf("%s\t%u\t%s\t%s\t%s\t%g\t%g\t%u\t%u\t%u\t%u\t%u\t", w->model->name, w->tokens,
+           kind->method, kind->bound, kind->target, goal->epsilon, goal->delta, t->rows, t->failures,
+           t->rows - t->met, t->last, t->floored);
+    if (t->met > 0) {
+        printf("%.1f\t%u\t%.5f\t", samples / t->met, t->samples[t->met / 2], t->certified / t->met);
+    } else {
+        printf("-\t-\t-\t");
+    }
+    printf("%.4f\t%.4f\t%.2f\t%.4f\t%s\n", t->read / t->tokens, t->gathered / t->tokens,
+           t->stages / t->rows, p, fails ? "FAILS" : "holds");
+    return fails && w->model->missed == 0;
+}
+
+static int run_cell(const options *o, const stat_model *model, uint32_t tokens)
+{
+    const uint32_t goals = o->settings.goal_count, cells = KINDS * goals;
+    worker workers[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
     int failed = 0;
-    for (int w = 0; w < THREADS; w++) {
-        uint32_t share = o->rows / THREADS;
-        workers[w] = (worker){ .options = o, .scores = scores, .values = values,
-                               .first_row = (uint32_t)w * share, .row_count = share,
-                               .seed = 0x5eed + 0x10001 * (uint64_t)(scores - score_models)
-                                       + 0x1000003 * (uint64_t)(values - value_models) };
-        for (int t = 0; t < TARGETS; t++) {
-            workers[w].tallies[t].sampled = malloc((share + 1) * sizeof(uint32_t));
-        }
-        pthread_create(&threads[w], NULL, run_worker, &workers[w]);
-    }
-    for (int w = 0; w < THREADS; w++) {
-        pthread_join(threads[w], NULL);
-    }
-    for (int t = 0; t < TARGETS; t++) {
-        failed |= report(o, workers, scores, values, t);
-        for (int w = 0; w < THREADS; w++) {
-            free(workers[w].tallies[t].sampled);
+    for (uint32_t i = 0; i < o->threads; i++) {
+        workers[i] = (worker){ o, model, tokens, i, o->rows, calloc(cells, sizeof(tally)) };
+        for (uint32_t c = 0; c < cells; c++) {
+            workers[i].tallies[c].samples = malloc((o->rows + 1) * sizeof(uint32_t));
         }
     }
+    for (uint32_t i = 1; i < o->threads; i++) {
+        pthread_create(&threads[i], NULL, run_worker, &workers[i]);
+    }
+    run_worker(&workers[0]);
+    for (uint32_t i = 1; i < o->threads; i++) {
+        pthread_join(threads[i], NULL);
+        for (uint32_t c = 0; c < cells; c++) {
+            merge(&workers[0].tallies[c], &workers[i].tallies[c]);
+            free(workers[i].tallies[c].samples);
+        }
+        free(workers[i].tallies);
+    }
+    for (uint32_t c = 0; c < cells; c++) {
+        tally *t = &workers[0].tallies[c];
+        failed |= report(&workers[0], &kinds[c / goals], &o->settings.goals[c % goals], t);
+        free(t->samples);
+    }
+    free(workers[0].tallies);
+    fflush(stdout);
     return failed;
 }
+
+/* ------------------------------------------------------------------ options */
 
 /* Is `name` in the comma-separated `list`? */
 static int listed(const char *list, const char *name)
@@ -348,55 +230,142 @@ static int listed(const char *list, const char *name)
     return strcmp(list, "all") == 0;
 }
 
+static uint32_t parse_list(const char *text, double *out)
+{
+    uint32_t n = 0;
+    while (n < MAX_LIST && *text != 0) {
+        char *end;
+        out[n++] = strtod(text, &end);
+        text = *end == ',' ? end + 1 : "";
+    }
+    return n;
+}
+
+/* One per extension; the last stands for those that are not given. */
+static int parse_margin(const char *text, double *out)
+{
+    double list[MAX_LIST];
+    uint32_t n = parse_list(text, list);
+    for (uint32_t i = 0; i < REF_MAX_EXTENSIONS && n > 0; i++) {
+        out[i] = list[i < n ? i : n - 1];
+    }
+    return n > 0;
+}
+
 static int set_option(options *o, const char *name, const char *value)
 {
+    vsa_policy *policy = &o->settings.policy;
     const struct {
-        const char  *name;
-        uint32_t    *count;
-        double      *number;
-        const char **text;
+        const char *name;
+        uint32_t   *count;
+        float      *fraction;
+        double     *number;
     } known[] = {
-        { "--rows", &o->rows, NULL, NULL },        { "--tokens", &o->tokens, NULL, NULL },
-        { "--dim", &o->dim, NULL, NULL },          { "--ends", &o->ends, NULL, NULL },
-        { "--base-min", &o->base_min, NULL, NULL }, { "--base-max", &o->base_max, NULL, NULL },
-        { "--epsilon", NULL, &o->epsilon, NULL },  { "--delta", NULL, &o->delta, NULL },
-        { "--top-k", NULL, &o->top_k, NULL },      { "--base", NULL, &o->base, NULL },
-        { "--scores", NULL, NULL, &o->scores },    { "--values", NULL, NULL, &o->values },
+        { "--rows", &o->rows, NULL, NULL },
+        { "--dim", &o->dim, NULL, NULL },
+        { "--threads", &o->threads, NULL, NULL },
+        { "--sink", &policy->sink_tokens, NULL, NULL },
+        { "--window", &policy->window_tokens, NULL, NULL },
+        { "--base-min", &policy->base_samples, NULL, NULL },
+        { "--base-max", &policy->base_max_samples, NULL, NULL },
+        { "--top-k", NULL, &policy->top_k_fraction, NULL },
+        { "--base", NULL, &policy->base_fraction, NULL },
+        { "--floor", NULL, &policy->value_floor, NULL },
+        { "--mean", NULL, NULL, &o->mean },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(name, known[i].name) == 0) {
             if (known[i].count != NULL) {
                 *known[i].count = (uint32_t)strtoul(value, NULL, 10);
-            } else if (known[i].number != NULL) {
-                *known[i].number = strtod(value, NULL);
+            } else if (known[i].fraction != NULL) {
+                *known[i].fraction = strtof(value, NULL);
             } else {
-                *known[i].text = value;
+                *known[i].number = strtod(value, NULL);
             }
             return 1;
         }
     }
-    return 0;
+    if (strcmp(name, "--margin") == 0) {
+        return parse_margin(value, o->settings.margin);
+    }
+    if (strcmp(name, "--guided-margin") == 0) {
+        return parse_margin(value, o->settings.guided_margin);
+    }
+    if (strcmp(name, "--strict-margin") == 0) {
+        return parse_margin(value, o->settings.strict_margin);
+    }
+    if (strcmp(name, "--models") == 0) {
+        o->models = value;
+    } else if (strcmp(name, "--tokens") == 0) {
+        o->tokens_count = parse_list(value, o->tokens);
+    } else if (strcmp(name, "--epsilons") == 0) {
+        o->epsilon_count = parse_list(value, o->epsilons);
+    } else if (strcmp(name, "--deltas") == 0) {
+        o->delta_count = parse_list(value, o->deltas);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static void set_quick(options *o)
+{
+    o->rows = 512;
+    o->models = "gauss.5,gauss2,laplace,local,needle,shrinking";
+    o->tokens_count = parse_list("300,2048", o->tokens);
+    o->epsilon_count = parse_list("0.05,0.2", o->epsilons);
+    o->delta_count = parse_list("0.05,0.2", o->deltas);
+}
+
+static void set_goals(options *o)
+{
+    stat_settings *s = &o->settings;
+    s->goal_count = 0;
+    for (uint32_t e = 0; e < o->epsilon_count; e++) {
+        for (uint32_t d = 0; d < o->delta_count && s->goal_count < STAT_MAX_GOALS; d++) {
+            stat_goal_init(&s->goals[s->goal_count++], o->epsilons[e], o->deltas[d]);
+        }
+    }
 }
 
 int main(int argc, char **argv)
 {
-    options o = { .rows = 2000, .tokens = 4096, .dim = 64, .ends = 128, .base_min = 64,
-                  .base_max = 256, .epsilon = .1, .delta = .1, .top_k = .02,
-                  .base = .025, .scores = "all", .values = "mean,zero" };
-    for (int i = 1; i < argc; i += 2) {
-        if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {
+    options o = { .models = "all", .rows = 10000, .dim = 32, .threads = 2, .mean = 0.5,
+                  .settings.policy = { .method = VSA_METHOD_VATTENTION, .sink_tokens = 16,
+                                       .window_tokens = 64, .top_k_fraction = 0.02f,
+                                       .base_samples = 64, .base_fraction = 0.025f,
+                                       .base_max_samples = 256 } };
+    stat_settings_defaults(&o.settings);
+    o.tokens_count = parse_list("300,2048,16384,65536", o.tokens);
+    o.epsilon_count = parse_list("0.02,0.05,0.1,0.2,0.3", o.epsilons);
+    o.delta_count = parse_list("0.01,0.05,0.1,0.2", o.deltas);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--quick") == 0) {
+            set_quick(&o);
+        } else if (strcmp(argv[i], "--list") == 0) {
+            for (size_t m = 0; m < stat_model_count; m++) {
+                printf("%s\t%s\n", stat_models[m].name, stat_models[m].what);
+            }
+            return 0;
+        } else if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {
             fprintf(stderr, "coverage: unknown option, or one without a value: %s\n", argv[i]);
             return 2;
+        } else {
+            i++;
         }
     }
+    if (o.dim % 16 != 0 || o.dim == 0 || o.dim > STAT_MAX_DIM || o.threads == 0
+        || o.threads > MAX_THREADS || o.epsilon_count * o.delta_count > STAT_MAX_GOALS) {
+        fprintf(stderr, "coverage: dim must be a multiple of 16 up to %d, threads 1 to %d, epsilons "
+                        "times deltas at most %d\n", STAT_MAX_DIM, MAX_THREADS, STAT_MAX_GOALS);
+        return 2;
+    }
+    set_goals(&o);
     int failed = 0;
-    printf("tokens %u dim %u epsilon %g delta %g rows %u ends %u top-k %g\n", o.tokens, o.dim,
-           o.epsilon, o.delta, o.rows, o.ends, o.top_k);
-    for (size_t v = 0; v < sizeof value_models / sizeof *value_models; v++) {
-        for (size_t s = 0; s < sizeof score_models / sizeof *score_models; s++) {
-            if (listed(o.values, value_models[v].name) && listed(o.scores, score_models[s].name)) {
-                failed |= run_cell(&o, &score_models[s], &value_models[v]);
-            }
+    print_header();
+    for (size_t m = 0; m < stat_model_count; m++) {
+        for (uint32_t t = 0; t < o.tokens_count && listed(o.models, stat_models[m].name); t++) {
+            failed |= run_cell(&o, &stat_models[m], (uint32_t)o.tokens[t]);
         }
     }
     return failed;

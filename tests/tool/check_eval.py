@@ -2,8 +2,10 @@
 """Checks what `vsa eval` printed and wrote, with the standard library only.
 
 usage: check_eval.py json JSON INPUT ROWS       fields, types and ranges
+       check_eval.py density JSON               the rows of --density have their densities
        check_eval.py csv JSON CSV               the same rows
        check_eval.py html JSON HTML             one self-contained page
+       check_eval.py smaller JSON JSON          the first has smaller errors
        check_eval.py attend JSON ATTEND-JSON    the case that attend ran, to the byte
 """
 import csv
@@ -17,7 +19,11 @@ from check_output import check_fields, require
 ROW = {"method": str, "scorer": str, "bound": str, "target": str, "epsilon": float,
        "delta": float, "density": float, "bytes_read": int, "bytes_dense": int,
        "error_mean": float, "error_p95": float, "error_max": float, "coverage": float}
-COUNTS = {"rows": int, "met": int, "exact": int, "missed": int, "invalid": int}
+COUNTS = {"rows": int, "met": int, "exact": int, "missed": int, "invalid": int,
+          "unattainable": int, "heavy_sample": int, "bound_broken": int, "floored": int,
+          "gathered_tokens": int, "sink": int, "window": int}
+HEAD = {"layer": int, "head": int, "samples_mean": float, "samples_p5": float,
+        "samples_p95": float}
 WITH_GUARANTEE = ("sample", "vattention", "guided")
 VOID = ("meta", "br", "hr", "img", "input", "link")
 
@@ -37,6 +43,10 @@ def check_row(row):
     require(0 < row["density"] <= 1, f"{name}: density {row['density']}")
     require(row["error_mean"] <= row["error_max"] and row["error_p95"] <= row["error_max"],
             f"{name}: errors are not in order")
+    require(("heads" in row) == (row["method"] in WITH_GUARANTEE), f"{name}: heads")
+    for head in row.get("heads", []):
+        check_fields(HEAD, head)
+        require(head["samples_p5"] <= head["samples_p95"], f"{name}: budgets {head}")
     if row["method"] == "dense":
         require(row["density"] == 1 and row["error_max"] < 1e-4, f"{name}: not exact")
     elif row["method"] in WITH_GUARANTEE:
@@ -57,12 +67,21 @@ def check_json(path, name, rows):
         check_row(row)
 
 
+def check_density(path):
+    for row in load(path)["rows"]:
+        check_row(row)
+        require(row["target"] == "output", f"target {row['target']}")
+        require(abs(row["density"] / row["at_density"] - 1) <= 0.02,
+                f"{row['method']}: density {row['density']}, not {row['at_density']}")
+
+
 def check_csv(json_path, csv_path):
     rows = load(json_path)["rows"]
     with open(csv_path, encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
     require(len(listed) == len(rows), f"{len(listed)} rows, not {len(rows)}")
     for row, line in zip(rows, listed):
+        row.pop("heads", None)
         require(set(row) == set(line), f"columns differ: {set(row) ^ set(line)}")
         for name, value in row.items():
             text = line[name]
@@ -114,9 +133,16 @@ def check_html(json_path, html_path):
     require("script" not in page.count, "the page has a script")
     require("http" not in content, "the page names a network address")
     require("prefers-color-scheme" in content, "no dark scheme")
-    require(page.count.get("figure", 0) >= 4, f"{page.count.get('figure', 0)} plots")
+    with_budgets = any(row["method"] in WITH_GUARANTEE for row in found["rows"])
+    require(page.count.get("figure", 0) >= (4 if with_budgets else 2), f"{page.count.get('figure', 0)} plots")
     require(content.count('class="mark"') < 8000, "too many dots")
     require(page.count["tr"] == len(found["rows"]) + 1, "the table lacks rows")
+
+
+def check_smaller(path, other_path):
+    for row, other in zip(load(path)["rows"], load(other_path)["rows"]):
+        require(row["density"] == other["density"] and row["error_max"] < other["error_max"],
+                f"{row['error_max']}, not below {other['error_max']}")
 
 
 def check_attend(json_path, attend_path):
@@ -131,5 +157,5 @@ def check_attend(json_path, attend_path):
 
 
 if __name__ == "__main__":
-    {"json": check_json, "csv": check_csv, "html": check_html,
-     "attend": check_attend}[sys.argv[1]](*sys.argv[2:])
+    {"json": check_json, "density": check_density, "smaller": check_smaller, "csv": check_csv,
+     "html": check_html, "attend": check_attend}[sys.argv[1]](*sys.argv[2:])

@@ -4,7 +4,7 @@
 usage: check_output.py devices JSON
        check_output.py summary attend|decode JSON ROWS
        check_output.py dense INPUT OUTPUT           a few rows against float64
-       check_output.py attend INPUT OUTPUT DENSE EPSILON DELTA
+       check_output.py attend INPUT OUTPUT DENSE EPSILON DELTA METHOD
        check_output.py indices INPUT OUTPUT
        check_output.py equal FILE FILE TENSOR...    the same bytes
 """
@@ -18,10 +18,13 @@ SUMMARY = {
     "device": str, "driver": str, "method": str, "scorer": str, "bound": str, "target": str,
     "epsilon": float, "delta": float, "rows": int, "density": float, "bytes_read": int,
     "bytes_dense": int, "met": int, "exact": int, "missed": int, "invalid": int, "gpu_ms": float,
+    "unattainable": int, "heavy_sample": int, "bound_broken": int, "floored": int,
+    "gathered_tokens": int, "value_floor": float,
 }
 DECODE = {"tokens": int, "tokens_per_second": float, "error_mean": float, "error_p95": float,
           "error_max": float, "coverage": float}
 EXACT, MET, MISSED = 1, 2, 3
+DENSE_FLAGS, ALL_FLAGS = 7, 15  # unattainable, heavy sample, bound broken; and floored
 
 
 def binomial_tail(successes, trials, rate):
@@ -141,10 +144,10 @@ def relative(values, reference):
     return math.sqrt(sum((a - b) ** 2 for a, b in zip(values, reference))) / norm
 
 
-def attend(input_path, output_path, dense_path, epsilon, delta):
+def attend(input_path, output_path, dense_path, epsilon, delta, method):
     source, result, exact = Tensors(input_path), Tensors(output_path), Tensors(dense_path)
     epsilon, delta = float(epsilon), float(delta)
-    require(result.metadata.get("method") == "vattention", "no method in the metadata")
+    require(result.metadata.get("method") == method, "no method in the metadata")
     rows = above = 0
     for index in source.layers("q"):
         heads, queries, _ = source.shape(f"q.{index}")
@@ -152,22 +155,31 @@ def attend(input_path, output_path, dense_path, epsilon, delta):
         dim = source.shape(f"v.{index}")[2]
         require(result.shape(f"out.{index}") == [heads, queries, dim], "shape of out")
         for name in ("status", "exact_tokens", "sampled_tokens", "wanted_samples", "error_bound",
-                     "log_normaliser"):
+                     "log_normaliser", "flags", "gathered_tokens", "normaliser_bound"):
             require(result.shape(f"{name}.{index}") == [heads, queries], f"shape of {name}")
         out, reference = result.values(f"out.{index}"), exact.values(f"out.{index}")
         status, bound = result.values(f"status.{index}"), result.values(f"error_bound.{index}")
         read = result.values(f"exact_tokens.{index}")
         sampled = result.values(f"sampled_tokens.{index}")
+        flags = result.values(f"flags.{index}")
+        gathered = result.values(f"gathered_tokens.{index}")
+        normaliser = result.values(f"normaliser_bound.{index}")
         for row in range(heads * queries):
             length = tokens - queries + 1 + row % queries
+            require(0 <= flags[row] <= ALL_FLAGS, f"flags {flags[row]}")
+            require(flags[row] & DENSE_FLAGS == 0 or status[row] == EXACT,
+                    f"flags {flags[row]}, but not dense")
+            require(normaliser[row] >= 0, f"normaliser bound {normaliser[row]}")
             require(status[row] in (EXACT, MET, MISSED), f"status {status[row]}")
             require(0 < read[row] + sampled[row] <= length, "more tokens than there are")
             error = relative(out[row * dim:(row + 1) * dim], reference[row * dim:(row + 1) * dim])
             if status[row] == EXACT:
                 require(read[row] == length and bound[row] == 0, "EXACT, but not all was read")
                 require(error < 1e-4, f"EXACT, but off by {error}")
+                require(normaliser[row] == 0, f"EXACT, but D is off by {normaliser[row]}")
             elif status[row] == MET:
                 require(bound[row] <= epsilon * 1.000001, f"MET with a bound of {bound[row]}")
+                require(gathered[row] >= read[row] + sampled[row], f"{gathered[row]} gathered")
             rows += 1
             above += error > epsilon + 2e-6
     require(above <= delta * rows, f"{above} of {rows} rows are above epsilon")

@@ -3,22 +3,12 @@
 # give exit code 2 and exactly one line on standard error that names what is wrong.
 #
 # usage: test_bad_input.sh TOOL
-set -u
-
-tool=$1
-here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
+# shellcheck source=tests/tool/common.sh
+. "$(dirname "$0")/common.sh"
 checks=0
 
 # No driver may be found: whatever fails later than it should gives 3, not 2.
 export VK_ICD_FILENAMES=$work/none.json VK_DRIVER_FILES=$work/none.json
-
-fail() {
-    echo "FAIL: $*"
-    failures=$((failures + 1))
-}
 
 # refuse TEXT ARGUMENT...: exit code 2, nothing on standard output, one line that holds TEXT.
 refuse() {
@@ -81,14 +71,28 @@ refuse "too large for a cache of f16" eval --input "$work/large" --kv-type f16
 refuse "no command"
 refuse "unknown command 'attent'" attent
 refuse "unknown command" ""
-for command in bench validate; do
-    refuse "this version does not have" $command
-done
+refuse "this version does not have" validate
 refuse "--input is missing" attend --output "$out"
 refuse "--output is missing" attend --input "$good"
 refuse "exclude each other" decode --trace "$good" --synthetic gaussian
 refuse "exclude each other" eval --input "$good" --synthetic gaussian
 refuse "belongs to another command" decode --html page
+refuse "belongs to another command" decode --density 0.1
+refuse "belongs to another command" attend --tokens 1024
+for other in "epsilon 0.1" "top-p 0.5"; do
+    refuse "options --density and --${other% *} exclude each other" eval --density 0.1 --$other
+done
+refuse "option --density: method dense reads everything" eval --density 0.1 --method dense
+refuse "option --tokens is for the built-in inputs, not for --input" \
+    eval --tokens 1024 --input "$good"
+refuse "option --tokens is for the built-in inputs, not for --synthetic" \
+    eval --tokens 1024 --synthetic gaussian
+refuse "option --tokens: '255' must be a whole number from 256" eval --tokens 255
+many_densities=$(printf '0.1,%.0s' {1..16})0.1 # one more than there is room for
+for density in 0 1 2 -0.1 "" , 0.1, 0.1,,0.2 0.1,1 0.1x nan $many_densities; do
+    refuse "option --density: '$density' must be numbers above 0 and below 1" \
+        eval "--density=$density"
+done
 refuse "option --queries: '0' must be a whole number from 1" eval --queries 0
 refuse "option --csv: '' must be a FILE" eval --csv=
 many=()
@@ -134,6 +138,12 @@ delta|0|a number above 0 and below 1
 delta|1.5|a number above 0 and below 1
 top-p|0|a number above 0, up to 1
 top-p|1.01|a number above 0, up to 1
+top-p|1.5|a number above 0, up to 1
+top-p|-0.5|a number above 0, up to 1
+value-floor|-0.1|a number from 0 to 1000
+value-floor|1001|a number from 0 to 1000
+value-floor|inf|a number from 0 to 1000
+value-floor||a number from 0 to 1000
 sink|-1|a whole number from 0 to 16777216
 sink|1.5|a whole number from 0 to 16777216
 sink|16777217|a whole number from 0 to 16777216
@@ -174,10 +184,16 @@ gaussian:tokens=|tokens: '' must be
 gaussian:std=-1|std: '-1' must be
 gaussian:std=nan|std: 'nan' must be
 gaussian:dim=36|dim: 36
+bimodal:high=1.5|high: '1.5' must be
+bimodal:gap=-1|gap: '-1' must be
+outlier:channels=0|channels: '0' must be
+outlier:channels=33|channels: '33' must be
+outlier:size=-1|size: '-1' must be
+aligned:align=101|align: '101' must be
 gaussian:q_heads=3,kv_heads=2|q_heads: 3
 gaussian:tokens=16,queries=17|queries: 17
 gaussian:tokens=16777216,q_heads=64,kv_heads=64|8 GiB
 SPECIFICATIONS
 
-echo "$checks checks, $failures failures"
-[ "$failures" -eq 0 ]
+echo "$checks checks"
+finish

@@ -3,85 +3,84 @@
 # may take a second to compile each. Exit code 77 = skipped: no device.
 #
 # usage: test_eval.sh TOOL DATA_DIRECTORY
-set -u
+# shellcheck source=tests/tool/common.sh
+. "$(dirname "$0")/common.sh"
 
-tool=$(realpath "$1") # the script changes directory
-here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
+need_device
+common+=(--sink 16 --window 64)
+run 0 eval --help
 
-fail() {
-    echo "FAIL: $*"
-    failures=$((failures + 1))
-}
-
-# run CODE LINES ARGUMENT...: the exit code, and how many lines go to standard error.
-run() {
-    local expected=$1 lines=$2 code
-    shift 2
-    "$tool" "$@" >"$work/out" 2>"$work/err"
-    code=$?
-    [ "$code" -eq "$expected" ] ||
-        fail "exit code $code, not $expected: $*: $(head -c 300 "$work/err")"
-    [ "$(wc -l <"$work/err")" -eq "$lines" ] ||
-        fail "not $lines lines on standard error: $*: $(head -c 600 "$work/err")"
-}
-
-check() {
-    python3 "$here/check_eval.py" "$@" || fail "$*"
-}
-
-"$tool" devices >/dev/null 2>"$work/err"
-if [ $? -eq 3 ]; then
-    echo "skipped: $(cat "$work/err")"
-    exit 77
-fi
-run 0 0 eval --help
-common=(--cache "$work/cache" --sink 16 --window 64)
-[ -n "${VSA_TEST_DEVICE:-}" ] && common+=("--device=$VSA_TEST_DEVICE")
-
-# ---- one case of every method: dense, topk, sample and vattention. The name has to be escaped.
+# ---- one case of every method; guided with both bounds. The name has to be escaped.
 name='<b>"trace" & 100%.safetensors'
 cp "$2/text_2048.safetensors" "$work/$name"
 cd "$work" || exit 1
-one=(--top-k 0.1 --epsilon 0.2)
-run 0 1 eval --input "$name" --queries 2 --target output "${one[@]}" --json --csv rows.csv \
+one=(--top-k 0.1 --top-p 0.9 --epsilon 0.2)
+run 0 eval --input "$name" --queries 2 --target output "${one[@]}" --json --csv rows.csv \
     --html page.html "${common[@]}"
-grep -q '^vsa: not in this version: .*topp' err || fail "no list of what is missing: $(cat err)"
 mv out eval.json
-check json eval.json "$name" 4
-check csv eval.json rows.csv
-check html eval.json page.html
+check eval json eval.json "$name" 7
+check eval csv eval.json rows.csv
+check eval html eval.json page.html
 [ -z "$(find . -name '*.tmp')" ] || fail "a temporary file was left behind"
 
 # The same rows as attend's.
-python3 "$here/cut_trace.py" "$name" last 2 || fail "cut_trace.py"
-run 0 0 attend --input last --output result --json "${one[@]}" "${common[@]}"
-check attend eval.json out
+python cut_trace "$name" last 2
+for method in vattention guided; do
+    run 0 attend --input last --output result --json --method $method "${one[@]}" "${common[@]}"
+    check eval attend eval.json out
+done
 
 # ---- several inputs, and one run of topk measured on every target
 small=tokens=512,queries=1,q_heads=4,kv_heads=2,dim=32
 two=(--synthetic "gaussian:$small" --synthetic "local:$small")
 exact=(--method topk --scorer exact --top-k 100)
-run 0 0 eval "${two[@]}" "${exact[@]}" --strict-exit "${common[@]}"
+run 0 eval "${two[@]}" "${exact[@]}" --strict-exit "${common[@]}"
 for target in denominator numerator output; do
     [ "$(grep -c "^ [12] topk *exact *none *$target .* 0/0/4\$" out)" -eq 2 ] ||
         fail "not a row per input: $target: $(cat out)"
 done
 
 # ---- strict exit: only a guarantee can be missed
-run 1 0 eval "${two[@]:0:2}" --method vattention --scorer exact --bound clt --target output \
+run 1 eval "${two[@]:0:2}" --method vattention --scorer exact --bound clt --target output \
     --epsilon 0.02 --max-samples 32 --on-miss report --strict-exit --json "${common[@]}"
 mv out missed.json
-check json missed.json "gaussian:$small" 1
+check eval json missed.json "gaussian:$small" 1
 
-# ---- nothing left to run, and outputs that cannot be written
-run 2 1 eval "${two[@]}" --method topp "${common[@]}"
+# ---- a value floor is for the bound clt; errors are relative to it, whatever the method
+run 0 eval "${two[@]:0:2}" "${exact[@]}" --target output --json "${common[@]}"
+mv out plain.json
+run 0 eval "${two[@]:0:2}" "${exact[@]}" --target output --value-floor 1 --json "${common[@]}"
+mv out floor.json
+check eval smaller floor.json plain.json
+
+# ---- equal density
+even=(--synthetic gaussian:tokens=2048,queries=8,std=1 --density 0.2)
+for method in topp sample guided; do
+    run 0 eval "${even[@]}" --method $method --json --csv rows.csv --html page.html "${common[@]}"
+    mv out density.json
+    check eval density density.json
+    check eval csv density.json rows.csv
+    check eval html density.json page.html
+done
+run 0 eval "${even[@]}" "${two[@]:2:2}" --method topk "${common[@]}"
+grep -q '^| gaussian:tokens=2048,queries=8,std=1 | 20% | \*\*0\.' out || fail "no table: $(cat out)"
+grep -q '^| mean of the 2 inputs | 20% | 0\.' out || fail "no mean: $(cat out)"
+
+# More than the density allows is read at any setting: it is said, and is no error.
+run 0 eval "${two[@]:0:2}" --density 0.05 --method guided "${common[@]}"
+grep -q 'density not reached' out || fail "reached: $(cat out)"
+
+# ---- what the library refuses is an error when it is asked for, before any result
+for options in "--method sample --bound strict" "--method vattention --target output --bound strict" \
+    "--scorer int4" "--bound strict --value-floor 1"; do
+    run 2 eval "${two[@]}" $options "${common[@]}"
+    [ -s out ] && fail "output before the refusal: $options"
+done
+
+# ---- outputs that cannot be written
 if [ -c /dev/full ]; then
-    run 2 1 eval "${two[@]}" "${exact[@]}" --csv /dev/full --json "${common[@]}"
+    run 2 eval "${two[@]}" "${exact[@]}" --csv /dev/full --json "${common[@]}"
     [ -s out ] && fail "JSON after an error"
 fi
 
-echo "$failures failures"
-[ "$failures" -eq 0 ]
+finish

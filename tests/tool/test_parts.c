@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "dense_reference.h"
-#include "eval_sweep.h"
 #include "options.h"
 #include "parse.h"
 #include "rounding.h"
@@ -114,25 +113,39 @@ static void dense_reference_of_two_tokens(void **state)
                            .head_dim_k = 32,
                            .head_dim_v = 32,
                            .softmax_scale = 0.5};
-    const double log_d = dense_reference(&row, weights, reference);
-    const double w = exp(3.0);
+    const dense_truth truth = dense_reference(&row, weights, reference);
+    const double w = exp(3.0), double_d = truth.log_normaliser + log(2.0);
 
-    check_near(log_d, log(1.0 + w), 1e-14);
+    check_near(truth.log_normaliser, log(1.0 + w), 1e-14);
+    check_near(truth.value_rms, 1.0, 1e-15);
     check_near(reference[0], 1.0 / (1.0 + w), 1e-15);
     check_near(reference[1], w / (1.0 + w), 1e-15);
 
     for (int c = 0; c < 32; c++) {
         out[c] = (float)(1.1 * reference[c]);
     }
+    static const struct {
+        vsa_target target;
+        double value_floor, error, tolerance;
+    } rows[] = {
+        {VSA_TARGET_OUTPUT, 0.0, 0.1, 1e-6},
+        {VSA_TARGET_NUMERATOR, 0.0, 1.2, 1e-6},
+        {VSA_TARGET_DENOMINATOR, 0.0, 1.0, 1e-12},
+        {VSA_TARGET_OUTPUT, 0.5, 0.1, 1e-6}, /* |out| is above half of value_rms */
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        check_near(dense_reference_error(rows[i].target, 32, out, double_d, reference, truth,
+                                         rows[i].value_floor),
+                   rows[i].error, rows[i].tolerance);
+    }
+    const double norm = sqrt(1.0 + w * w) / (1.0 + w);
+
+    check_near(dense_reference_error(VSA_TARGET_OUTPUT, 32, out, double_d, reference, truth, 4.0),
+               0.1 * norm / 4.0, 1e-6);
     check_near(
-        dense_reference_error(VSA_TARGET_OUTPUT, 32, out, log_d + log(2.0), reference, log_d), 0.1,
-        1e-6);
-    check_near(
-        dense_reference_error(VSA_TARGET_NUMERATOR, 32, out, log_d + log(2.0), reference, log_d),
-        1.2, 1e-6);
-    check_near(
-        dense_reference_error(VSA_TARGET_DENOMINATOR, 32, out, log_d + log(2.0), reference, log_d),
-        1.0, 1e-12);
+        dense_reference_error(VSA_TARGET_NUMERATOR, 32, out, double_d, reference, truth, 4.0),
+        1.2 * norm / 4.0, 1e-6);
 }
 
 /* Standard deviation of one query's logits. */
@@ -163,6 +176,9 @@ static void synthetic_logits_have_the_named_deviation(void **state)
         "gaussian:tokens=8192,queries=1,std=2",
         "uniform:tokens=8192,queries=1,std=2",
         "laplace:tokens=8192,queries=1,std=2",
+        "outlier:tokens=8192,queries=1,std=2",
+        "aligned:tokens=8192,queries=1,std=2",
+        "bimodal:tokens=8192,queries=1,std=1,high=0.5,gap=3.4641", /* 1 + gap^2 / 4 */
     };
 
     for (size_t i = 0; i < sizeof specifications / sizeof *specifications; i++) {
@@ -216,69 +232,6 @@ static void defaults_of_the_policy(void **state)
     assert_int_equal(policy.base_max_samples, 0);
 }
 
-/* As the library would, with one scorer, one bound and two methods missing. */
-static void refuse_what_is_missing(eval_sweep *sweep)
-{
-    for (size_t i = 0; i < sweep->count; i++) {
-        const eval_case *entry = &sweep->cases[i];
-
-        if (entry->method == VSA_METHOD_TOP_P || entry->method == VSA_METHOD_GUIDED ||
-            entry->scorer == VSA_SCORER_PAGE || entry->bound == VSA_BOUND_STRICT) {
-            eval_sweep_refuse(sweep, entry);
-        }
-    }
-}
-
-static void a_sweep_has_every_combination(void **state)
-{
-    (void)state;
-    char text[EVAL_REFUSED_SIZE];
-    tool_options options;
-    eval_sweep sweep;
-
-    assert_int_equal(options_parse(&options, COMMAND_EVAL, 0, NULL), 0);
-    assert_true(eval_sweep_make(&options, &sweep));
-    /* dense, topk and topp by scorer, sample by bound and target, the others by all three. */
-    assert_int_equal(sweep.count, 1 + 5 * 6 + 5 * 5 + 2 * 3 * 5 + 2 * (5 * 2 * 3 * 5));
-    assert_int_equal(sweep.cases[0].method, VSA_METHOD_DENSE);
-    eval_sweep_list_refused(&sweep, text);
-    assert_string_equal(text, "");
-
-    refuse_what_is_missing(&sweep);
-    eval_sweep_list_refused(&sweep, text);
-    assert_string_equal(text, "page, strict, topp, guided");
-    eval_sweep_destroy(&sweep);
-}
-
-static void options_narrow_a_sweep(void **state)
-{
-    (void)state;
-    char *arguments[] = {(char *)"--method=vattention", (char *)"--target=numerator",
-                         (char *)"--scorer=exact", (char *)"--top-k=100"};
-    char text[EVAL_REFUSED_SIZE];
-    tool_options options;
-    eval_sweep sweep;
-
-    assert_int_equal(options_parse(&options, COMMAND_EVAL, 4, arguments), 0);
-    assert_true(options_given(&options, "top-k"));
-    assert_false(options_given(&options, "epsilon"));
-    assert_true(eval_sweep_make(&options, &sweep));
-    assert_int_equal(sweep.count, 2 * 5);
-    for (size_t i = 0; i < sweep.count; i++) {
-        const tool_options own = eval_case_options(&sweep.cases[i], &options);
-
-        assert_int_equal(own.method, VSA_METHOD_VATTENTION);
-        assert_int_equal(own.target, VSA_TARGET_NUMERATOR);
-        assert_int_equal(own.top_k.count, 100);
-        assert_false(own.top_k.is_fraction);
-    }
-    /* Of both bounds only one was refused. */
-    eval_sweep_refuse(&sweep, &sweep.cases[sweep.count - 1]);
-    eval_sweep_list_refused(&sweep, text);
-    assert_string_equal(text, "strict");
-    eval_sweep_destroy(&sweep);
-}
-
 static void the_last_queries_keep_their_lengths(void **state)
 {
     (void)state;
@@ -312,8 +265,6 @@ int main(void)
         cmocka_unit_test(dense_reference_of_two_tokens),
         cmocka_unit_test(synthetic_logits_have_the_named_deviation),
         cmocka_unit_test(defaults_of_the_policy),
-        cmocka_unit_test(a_sweep_has_every_combination),
-        cmocka_unit_test(options_narrow_a_sweep),
         cmocka_unit_test(the_last_queries_keep_their_lengths),
     };
 

@@ -13,14 +13,19 @@ static vsa_certificate row(vsa_certificate_status status, float error, uint32_t 
                               .exact_tokens = exact, .sampled_tokens = sampled };
 }
 
-static void a_certificate_is_32_bytes(void **state)
+static void a_certificate_is_48_bytes(void **state)
 {
     (void)state;
-    assert_int_equal(sizeof(vsa_certificate), 32);
+    assert_int_equal(sizeof(vsa_certificate), 48);
+    assert_int_equal(offsetof(vsa_certificate, gathered_tokens), 32);
+    assert_int_equal(offsetof(vsa_certificate, reserved), 44);
     vsa_certificate c = row(VSA_CERTIFICATE_MISSED, 0, 0, 0, 0);
+    c.status |= (uint32_t)(VSA_CERTIFICATE_FLOORED | VSA_CERTIFICATE_MERGED) << 24;
     assert_int_equal(VSA_CERTIFICATE_STATUS(c.status), VSA_CERTIFICATE_MISSED);
     assert_int_equal(VSA_CERTIFICATE_BOUND(c.status), VSA_BOUND_CLT);
     assert_int_equal(VSA_CERTIFICATE_TARGET(c.status), VSA_TARGET_OUTPUT);
+    assert_int_equal(VSA_CERTIFICATE_FLAGS(c.status),
+                     VSA_CERTIFICATE_FLOORED | VSA_CERTIFICATE_MERGED);
 }
 
 static void no_rows_promise_nothing(void **state)
@@ -33,6 +38,8 @@ static void no_rows_promise_nothing(void **state)
     assert_int_equal(summary.none, 0);
     check_near(summary.density, 0, 0);
     assert_int_equal(vsa_certificates_check(NULL, 0, NULL), 0);
+    assert_int_equal(vsa_certificates_check(NULL, 3, &summary), 0);
+    assert_int_equal(summary.rows, 0);
 }
 
 static void met_and_exact_rows_pass(void **state)
@@ -74,13 +81,48 @@ static void any_other_row_fails(void **state)
     }
 }
 
+static void flags_are_counted_by_row(void **state)
+{
+    (void)state;
+    static const uint32_t flags[] = { 0, VSA_CERTIFICATE_UNATTAINABLE,
+                                      VSA_CERTIFICATE_UNATTAINABLE | VSA_CERTIFICATE_HEAVY_SAMPLE,
+                                      VSA_CERTIFICATE_BOUND_BROKEN | VSA_CERTIFICATE_MERGED,
+                                      VSA_CERTIFICATE_FLOORED, VSA_CERTIFICATE_FLOORED,
+                                      VSA_CERTIFICATE_FLOORED };
+    enum { ROWS = sizeof flags / sizeof *flags };
+    vsa_certificate rows[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        rows[i] = row(VSA_CERTIFICATE_MET, 0.01f, 100, 10, 20);
+        rows[i].status |= flags[i] << 24;
+    }
+    vsa_certificate_summary summary;
+    assert_int_equal(vsa_certificates_check(rows, ROWS, &summary), 1);
+    assert_int_equal(summary.met, ROWS);
+    assert_int_equal(summary.unattainable, 2);
+    assert_int_equal(summary.heavy_sample, 1);
+    assert_int_equal(summary.bound_broken, 1);
+    assert_int_equal(summary.floored, 3);
+}
+
+static void a_bound_that_is_not_a_number_is_no_bound(void **state)
+{
+    (void)state;
+    const vsa_certificate rows[] = { row(VSA_CERTIFICATE_MISSED, NAN, 10, 1, 1),
+                                     row(VSA_CERTIFICATE_MET, 0.5f, 10, 1, 1) };
+    vsa_certificate_summary summary;
+    assert_int_equal(vsa_certificates_check(rows, 2, &summary), 0);
+    assert_true(isinf(summary.worst_error_bound));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_certificate_is_32_bytes),
+        cmocka_unit_test(a_certificate_is_48_bytes),
         cmocka_unit_test(no_rows_promise_nothing),
         cmocka_unit_test(met_and_exact_rows_pass),
         cmocka_unit_test(any_other_row_fails),
+        cmocka_unit_test(flags_are_counted_by_row),
+        cmocka_unit_test(a_bound_that_is_not_a_number_is_no_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

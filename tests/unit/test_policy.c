@@ -86,14 +86,40 @@ static void what_is_wrong_is_named(void **state)
         check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "base_fraction");
     }
     vsa_policy policy = good;
-    policy.method = VSA_METHOD_GUIDED;
-    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "method");
+    policy.method = (vsa_method)7;
+    check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "method");
     policy = good;
+    policy.scorer = (vsa_scorer)6;
+    check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "scorer");
     policy.scorer = VSA_SCORER_SIGN;
-    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "scorer");
-    policy = good;
     policy.bound = VSA_BOUND_STRICT;
-    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "bound");
+    policy.target = VSA_TARGET_DENOMINATOR;
+    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "scorer sign");
+    policy = good;
+    policy.bound = (vsa_bound)3;
+    check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "bound");
+    policy.bound = VSA_BOUND_STRICT;   /* of vattention: target denominator only */
+    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "target denominator");
+    policy.method = VSA_METHOD_GUIDED;
+    policy.value_floor = 0.5f;
+    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "value_floor");
+    policy = good;
+    policy.method = VSA_METHOD_SAMPLE;
+    policy.bound = VSA_BOUND_STRICT;
+    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "scores nothing");
+    const float bad_share[4] = { 0, -0.5f, 1.5f, NAN };
+    for (int i = 0; i < 4; i++) {
+        policy = good;
+        policy.method = VSA_METHOD_TOP_P;
+        policy.top_p = bad_share[i];
+        check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "top_p");
+    }
+    const float bad_floor[3] = { -1, INFINITY, NAN };
+    for (int i = 0; i < 3; i++) {
+        policy = good;
+        policy.value_floor = bad_floor[i];
+        check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "value_floor");
+    }
     policy = good;
     policy.target = (vsa_target)9;
     check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "target");

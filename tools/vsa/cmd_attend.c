@@ -17,13 +17,24 @@
 #include "tool.h"
 #include "trace.h"
 
-enum { OUTPUTS_PER_LAYER = 8, NAME_SIZE = 32 };
+/* Tensors of what a row's certificate says, in the order of certificate_integers and
+ * certificate_reals. */
+static const char *const integer_names[] = {"status",         "exact_tokens",    "sampled_tokens",
+                                            "wanted_samples", "gathered_tokens", "flags"};
+static const char *const real_names[] = {"error_bound", "log_normaliser", "normaliser_bound"};
+
+enum {
+    INTEGERS = sizeof integer_names / sizeof integer_names[0],
+    REALS = sizeof real_names / sizeof real_names[0],
+    OUTPUTS_PER_LAYER = 2 + INTEGERS + REALS, /* out and indices beside them */
+    NAME_SIZE = 32
+};
 
 /* What one layer's rows gave, [q_heads][queries] and then the row's own dimension. */
 typedef struct layer_result {
     float *out; /* [head_dim_v] */
-    int32_t *status, *exact_tokens, *sampled_tokens, *wanted_samples;
-    float *error_bound, *log_normaliser;
+    int32_t *integers[INTEGERS];
+    float *reals[REALS];
     int32_t *indices;        /* [index_capacity] */
     uint32_t index_capacity; /* most tokens that a row of the layer read */
     int32_t **row_indices;   /* [row]: this row's list until the capacity is known */
@@ -47,6 +58,23 @@ typedef struct attend_run {
     report sum;
 } attend_run;
 
+static void certificate_integers(const vsa_certificate *row, int32_t values[INTEGERS])
+{
+    values[0] = (int32_t)VSA_CERTIFICATE_STATUS(row->status);
+    values[1] = (int32_t)row->exact_tokens;
+    values[2] = (int32_t)row->sampled_tokens;
+    values[3] = (int32_t)row->wanted_samples;
+    values[4] = (int32_t)row->gathered_tokens;
+    values[5] = (int32_t)VSA_CERTIFICATE_FLAGS(row->status);
+}
+
+static void certificate_reals(const vsa_certificate *row, float values[REALS])
+{
+    values[0] = row->error_bound;
+    values[1] = row->log_normaliser;
+    values[2] = row->normaliser_bound;
+}
+
 static int no_memory(const attend_run *run)
 {
     return tool_fail(EXIT_BAD_INPUT, "%s: not enough memory for the results", run->input.name);
@@ -67,15 +95,18 @@ static int allocate(attend_run *run, uint32_t max_queries)
         const size_t rows = (size_t)layer->q_heads * layer->queries;
         const size_t step_rows = (size_t)layer->q_heads * max_queries;
 
+        bool complete = true;
+
         result->out = malloc(rows * layer->head_dim_v * sizeof *result->out);
-        result->status = malloc(rows * sizeof *result->status);
-        result->exact_tokens = malloc(rows * sizeof *result->exact_tokens);
-        result->sampled_tokens = malloc(rows * sizeof *result->sampled_tokens);
-        result->wanted_samples = malloc(rows * sizeof *result->wanted_samples);
-        result->error_bound = malloc(rows * sizeof *result->error_bound);
-        result->log_normaliser = malloc(rows * sizeof *result->log_normaliser);
-        if (!result->out || !result->status || !result->exact_tokens || !result->sampled_tokens ||
-            !result->wanted_samples || !result->error_bound || !result->log_normaliser) {
+        for (int j = 0; j < INTEGERS; j++) {
+            result->integers[j] = malloc(rows * sizeof *result->integers[j]);
+            complete = complete && result->integers[j];
+        }
+        for (int j = 0; j < REALS; j++) {
+            result->reals[j] = malloc(rows * sizeof *result->reals[j]);
+            complete = complete && result->reals[j];
+        }
+        if (!result->out || !complete) {
             return no_memory(run);
         }
         if (run->options->dump_indices) {
@@ -104,6 +135,21 @@ static int allocate(attend_run *run, uint32_t max_queries)
     return EXIT_DONE;
 }
 
+static void keep_certificate(layer_result *result, size_t to, const vsa_certificate *row)
+{
+    int32_t integers[INTEGERS];
+    float reals[REALS];
+
+    certificate_integers(row, integers);
+    certificate_reals(row, reals);
+    for (int i = 0; i < INTEGERS; i++) {
+        result->integers[i][to] = integers[i];
+    }
+    for (int i = 0; i < REALS; i++) {
+        result->reals[i][to] = reals[i];
+    }
+}
+
 /* Sorts a step's rows, [query][q_head], into the layer's result, [q_head][query]. */
 static int keep_rows(attend_run *run, uint32_t layer_index, uint32_t first_query,
                      uint32_t query_count)
@@ -120,12 +166,7 @@ static int keep_rows(attend_run *run, uint32_t layer_index, uint32_t first_query
             memcpy(result->out + to * layer->head_dim_v,
                    run->buffers.out + from * layer->head_dim_v,
                    layer->head_dim_v * sizeof *result->out);
-            result->status[to] = (int32_t)VSA_CERTIFICATE_STATUS(row->status);
-            result->exact_tokens[to] = (int32_t)row->exact_tokens;
-            result->sampled_tokens[to] = (int32_t)row->sampled_tokens;
-            result->wanted_samples[to] = (int32_t)row->wanted_samples;
-            result->error_bound[to] = row->error_bound;
-            result->log_normaliser[to] = row->log_normaliser;
+            keep_certificate(result, to, row);
             if (!result->row_indices) {
                 continue;
             }
@@ -229,36 +270,43 @@ static int pack_indices(const attend_run *run, uint32_t layer_index)
     return EXIT_DONE;
 }
 
+/* A tensor of rank 2, [q_heads][queries], or of rank 3 with `columns` beside them. */
+static void list_output(const trace_layer *layer, layer_result *result, uint32_t layer_index,
+                        const char *name, const char *dtype_name, uint32_t rank, uint64_t columns,
+                        const void *data, safetensors_output *outputs, size_t *count)
+{
+    char *full_name = result->names[*count];
+
+    snprintf(full_name, NAME_SIZE, "%s.%u", name, layer_index);
+    outputs[(*count)++] = (safetensors_output){
+        .name = full_name,
+        .dtype_name = dtype_name,
+        .element_size = 4,
+        .rank = rank,
+        .shape = {layer->q_heads, layer->queries, columns},
+        .data = data,
+    };
+}
+
 static size_t list_outputs(attend_run *run, uint32_t layer_index, safetensors_output *outputs)
 {
     const trace_layer *layer = &run->input.layers[layer_index];
     layer_result *result = &run->results[layer_index];
-    const struct {
-        const char *name, *dtype_name;
-        uint64_t columns; /* 0: no third dimension */
-        const void *data;
-    } table[OUTPUTS_PER_LAYER] = {
-        {"out", "F32", layer->head_dim_v, result->out},
-        {"status", "I32", 0, result->status},
-        {"exact_tokens", "I32", 0, result->exact_tokens},
-        {"sampled_tokens", "I32", 0, result->sampled_tokens},
-        {"wanted_samples", "I32", 0, result->wanted_samples},
-        {"error_bound", "F32", 0, result->error_bound},
-        {"log_normaliser", "F32", 0, result->log_normaliser},
-        {"indices", "I32", result->index_capacity, result->indices},
-    };
     size_t count = 0;
 
-    for (size_t i = 0; i < OUTPUTS_PER_LAYER && table[i].data; i++) {
-        snprintf(result->names[i], NAME_SIZE, "%s.%u", table[i].name, layer_index);
-        outputs[count++] = (safetensors_output){
-            .name = result->names[i],
-            .dtype_name = table[i].dtype_name,
-            .element_size = 4,
-            .rank = i == 0 || i == OUTPUTS_PER_LAYER - 1 ? 3 : 2,
-            .shape = {layer->q_heads, layer->queries, table[i].columns},
-            .data = table[i].data,
-        };
+    list_output(layer, result, layer_index, "out", "F32", 3, layer->head_dim_v, result->out,
+                outputs, &count);
+    for (int i = 0; i < INTEGERS; i++) {
+        list_output(layer, result, layer_index, integer_names[i], "I32", 2, 0, result->integers[i],
+                    outputs, &count);
+    }
+    for (int i = 0; i < REALS; i++) {
+        list_output(layer, result, layer_index, real_names[i], "F32", 2, 0, result->reals[i],
+                    outputs, &count);
+    }
+    if (result->indices) {
+        list_output(layer, result, layer_index, "indices", "I32", 3, result->index_capacity,
+                    result->indices, outputs, &count);
     }
     return count;
 }
@@ -267,7 +315,7 @@ static int write_output(attend_run *run)
 {
     const tool_options *options = run->options;
     const vsa_device_info *device = vsa_standalone_device(run->device.standalone);
-    char epsilon[32], delta[32], seed[32];
+    char epsilon[32], delta[32], value_floor[32], seed[32];
     safetensors_output *outputs =
         calloc((size_t)run->input.layer_count * OUTPUTS_PER_LAYER, sizeof *outputs);
     size_t count = 0;
@@ -284,6 +332,7 @@ static int write_output(attend_run *run)
     }
     snprintf(epsilon, sizeof epsilon, "%.9g", options->epsilon);
     snprintf(delta, sizeof delta, "%.9g", options->delta);
+    snprintf(value_floor, sizeof value_floor, "%.9g", options->value_floor);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
 
     const char *const metadata[][2] = {
@@ -293,6 +342,7 @@ static int write_output(attend_run *run)
         {"target", options_target_name(options->target)},
         {"epsilon", epsilon},
         {"delta", delta},
+        {"value_floor", value_floor},
         {"on_miss", options_on_miss_name(options->on_miss)},
         {"seed", seed},
         {"device", device->name},
@@ -372,12 +422,12 @@ static void destroy(attend_run *run)
         free(result->row_indices);
         free(result->indices);
         free(result->out);
-        free(result->status);
-        free(result->exact_tokens);
-        free(result->sampled_tokens);
-        free(result->wanted_samples);
-        free(result->error_bound);
-        free(result->log_normaliser);
+        for (int j = 0; j < INTEGERS; j++) {
+            free(result->integers[j]);
+        }
+        for (int j = 0; j < REALS; j++) {
+            free(result->reals[j]);
+        }
     }
     free(run->results);
     free(run->buffers.q);

@@ -209,11 +209,11 @@ static bool add_errors(decode_run *run, const trace_layer *layer, uint32_t lengt
             .head_dim_v = layer->head_dim_v,
             .softmax_scale = trace_scale(&run->input, layer),
         };
-        const double log_normaliser = dense_reference(&row, run->weights, run->reference);
+        const dense_truth truth = dense_reference(&row, run->weights, run->reference);
         const double error = dense_reference_error(
             (vsa_target)run->options->target, layer->head_dim_v,
             run->out + (size_t)h * layer->head_dim_v, (double)certificate->log_normaliser,
-            run->reference, log_normaliser);
+            run->reference, truth, run->options->value_floor);
 
         tally *const sums[] = {&run->total, &run->interval};
 

@@ -10,5 +10,6 @@ int command_devices(const tool_options *options);
 int command_attend(const tool_options *options);
 int command_decode(const tool_options *options);
 int command_eval(const tool_options *options);
+int command_bench(const tool_options *options);
 
 #endif

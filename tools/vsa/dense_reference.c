@@ -21,10 +21,10 @@ static double dot(const double *a, const float *b, uint32_t count)
     return sum;
 }
 
-double dense_reference(const dense_row *row, double *weights, double *out)
+dense_truth dense_reference(const dense_row *row, double *weights, double *out)
 {
     double q[MAX_HEAD_DIM];
-    double largest = -HUGE_VAL, normaliser = 0.0;
+    double largest = -HUGE_VAL, normaliser = 0.0, squares = 0.0;
 
     for (uint32_t c = 0; c < row->head_dim_k; c++) {
         q[c] = row->softmax_scale * (double)row->q[c];
@@ -39,23 +39,27 @@ double dense_reference(const dense_row *row, double *weights, double *out)
     for (uint32_t i = 0; i < row->length_tokens; i++) {
         const double weight = exp(weights[i] - largest);
         const float *v = row->v + (size_t)i * row->head_dim_v;
+        double square = 0.0;
 
         normaliser += weight;
         for (uint32_t c = 0; c < row->head_dim_v; c++) {
             out[c] += weight * (double)v[c];
+            square += (double)v[c] * (double)v[c];
         }
+        squares += weight * square;
     }
     for (uint32_t c = 0; c < row->head_dim_v; c++) {
         out[c] /= normaliser;
     }
-    return largest + log(normaliser);
+    return (dense_truth){.log_normaliser = largest + log(normaliser),
+                         .value_rms = sqrt(squares / normaliser)};
 }
 
 double dense_reference_error(vsa_target target, uint32_t head_dim_v, const float *out,
-                             double log_normaliser, const double *reference,
-                             double reference_log_normaliser)
+                             double log_normaliser, const double *reference, dense_truth truth,
+                             double value_floor)
 {
-    const double ratio = exp(log_normaliser - reference_log_normaliser);
+    const double ratio = exp(log_normaliser - truth.log_normaliser);
 
     if (target == VSA_TARGET_DENOMINATOR) {
         return fabs(ratio - 1.0);
@@ -72,5 +76,7 @@ double dense_reference_error(vsa_target target, uint32_t head_dim_v, const float
     if (difference == 0.0) {
         return 0.0;
     }
-    return norm > 0.0 ? sqrt(difference / norm) : HUGE_VAL;
+    const double size = fmax(sqrt(norm), value_floor * truth.value_rms);
+
+    return size > 0.0 ? sqrt(difference) / size : HUGE_VAL;
 }

@@ -18,14 +18,19 @@ typedef struct dense_row {
     double softmax_scale;
 } dense_row;
 
+typedef struct dense_truth {
+    double log_normaliser;
+    double value_rms; /* root of sum w_i |v_i|^2 / D: never below |out| */
+} dense_truth;
+
 /* out = sum w_i v_i / D with w_i = exp(scale q.k_i) and D = sum w_i; `weights` is scratch of
- * length_tokens values. Returns log D. */
-double dense_reference(const dense_row *row, double *weights, double *out);
+ * length_tokens values. */
+dense_truth dense_reference(const dense_row *row, double *weights, double *out);
 
 /* Relative error of a row's result (out, log D) against the reference's, by target: |D - D'| / D;
- * the L2 error of D out, or of out. */
+ * the L2 error of D out, or of out, relative to max(|out|, value_floor * value_rms). */
 double dense_reference_error(vsa_target target, uint32_t head_dim_v, const float *out,
-                             double log_normaliser, const double *reference,
-                             double reference_log_normaliser);
+                             double log_normaliser, const double *reference, dense_truth truth,
+                             double value_floor);
 
 #endif

@@ -37,9 +37,11 @@ static void write_row(FILE *stream, const eval_run *run, const eval_row *row)
     fprintf(stream, ",%s,%s,%s,%s", options_method_name(entry->method),
             eval_case_scorer_name(entry), eval_case_bound_name(entry),
             options_target_name(row->target));
+    write_number(stream, entry->density > 0.0 ? entry->density : (double)NAN);
     write_number(stream, entry->epsilon);
     write_number(stream, run->options->delta);
-    fprintf(stream, ",%s,%s", top_k, top_p);
+    write_number(stream, run->options->value_floor);
+    fprintf(stream, ",%s,%s,%u,%u", top_k, top_p, entry->sink_tokens, entry->window_tokens);
     write_number(stream, row->rows.density);
     fprintf(stream, ",%" PRIu64 ",%" PRIu64, row->bytes_read, row->bytes_dense);
     write_number(stream, row->error.mean);
@@ -51,6 +53,8 @@ static void write_row(FILE *stream, const eval_run *run, const eval_row *row)
     write_number(stream, row->within_bound);
     fprintf(stream, ",%u,%u,%u,%u,%u", row->rows.rows, row->rows.met, row->rows.exact,
             row->rows.missed, row->rows.invalid);
+    fprintf(stream, ",%u,%u,%u,%u,%" PRIu64, row->rows.unattainable, row->rows.heavy_sample,
+            row->rows.bound_broken, row->rows.floored, row->gathered_tokens);
     write_number(stream, row->gpu_ms);
     fputs("\r\n", stream);
 }
@@ -63,10 +67,10 @@ int eval_csv_write(const eval_run *run, const char *path)
     if (code != EXIT_DONE) {
         return code;
     }
-    fputs("input,method,scorer,bound,target,epsilon,delta,top_k,top_p,density,bytes_read,"
-          "bytes_dense,error_mean,error_p95,error_max,certified_mean,certified_max,coverage,within_"
-          "bound,rows,"
-          "met,exact,missed,invalid,gpu_ms\r\n",
+    fputs("input,method,scorer,bound,target,at_density,epsilon,delta,value_floor,top_k,top_p,sink,"
+          "window,density,bytes_read,bytes_dense,error_mean,error_p95,error_max,certified_mean,"
+          "certified_max,coverage,within_bound,rows,met,exact,missed,invalid,unattainable,"
+          "heavy_sample,bound_broken,floored,gathered_tokens,gpu_ms\r\n",
           file.stream);
     for (size_t i = 0; i < run->results.count; i++) {
         write_row(file.stream, run, &run->results.rows[i]);

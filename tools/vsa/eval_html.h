@@ -6,8 +6,7 @@
 
 #include "eval_run.h"
 
-/* `missing`: what this version does not have, "" = nothing. An exit code, after one line on
- * standard error. */
-int eval_html_write(const eval_run *run, const char *missing, const char *path);
+/* An exit code, after one line on standard error. */
+int eval_html_write(const eval_run *run, const char *path);
 
 #endif

@@ -1,21 +1,22 @@
 #include "eval_input.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dense_reference.h"
 #include "progress.h"
 #include "synthetic.h"
 #include "tool.h"
 
-/* One of every kind, long enough for the sample to be a small part. */
+/* Long enough by default for the sample to be a small part. */
 static const char *const built_in[] = {
-    "gaussian:tokens=4096,queries=8", "uniform:tokens=4096,queries=8",
-    "laplace:tokens=4096,queries=8",  "heavy:tokens=4096,queries=8",
-    "local:tokens=4096,queries=8",    "needle:tokens=4096,queries=8",
+    "gaussian:std=0.5", "gaussian:std=1", "gaussian:std=2", "gaussian:std=4", "uniform:std=2",
+    "laplace:std=2",    "heavy",          "bimodal",        "local",          "needle",
+    "outlier",          "aligned",
 };
 
-enum { BUILT_IN_TOTAL = sizeof built_in / sizeof built_in[0] };
+enum { BUILT_IN_TOTAL = sizeof built_in / sizeof built_in[0], TOKENS = 4096, QUERIES = 8 };
+_Static_assert((int)BUILT_IN_TOTAL <= (int)OPTION_LIST_SIZE, "eval_inputs has room for them");
 
 static int no_memory(const eval_inputs *inputs)
 {
@@ -65,17 +66,39 @@ static int load_one(const tool_options *options, const char *specification, eval
     return append(inputs, &input);
 }
 
+/* The specifications to generate, in the order of the items; the count. */
+static uint32_t list_specifications(const tool_options *options, eval_inputs *inputs,
+                                    const char *specifications[OPTION_LIST_SIZE])
+{
+    const uint32_t tokens = options->tokens ? options->tokens : TOKENS;
+    const uint32_t queries = options->queries ? options->queries : QUERIES;
+
+    if (options->specifications.count > 0) {
+        memcpy(specifications, options->specifications.items,
+               options->specifications.count * sizeof *specifications);
+        return options->specifications.count;
+    }
+    for (uint32_t i = 0; i < BUILT_IN_TOTAL; i++) {
+        snprintf(inputs->names[i], sizeof inputs->names[i], "%s%stokens=%u,queries=%u", built_in[i],
+                 strchr(built_in[i], ':') ? "," : ":", tokens, queries);
+        specifications[i] = inputs->names[i];
+    }
+    return BUILT_IN_TOTAL;
+}
+
 int eval_inputs_load(const tool_options *options, eval_inputs *out_inputs)
 {
-    const option_list *given = &options->specifications;
-    const char *const *specifications = given->count ? given->items : built_in;
-    const uint32_t count = options->input ? 1 : given->count ? given->count : BUILT_IN_TOTAL;
+    const char *specifications[OPTION_LIST_SIZE] = {NULL};
+    uint32_t count = 1;
     int code = EXIT_DONE;
 
-    *out_inputs =
-        (eval_inputs){.all = {.name = options->input ? options->input : specifications[0]}};
+    *out_inputs = (eval_inputs){0};
+    if (!options->input) {
+        count = list_specifications(options, out_inputs, specifications);
+    }
+    out_inputs->all.name = options->input ? options->input : specifications[0];
     for (uint32_t i = 0; i < count && code == EXIT_DONE; i++) {
-        code = load_one(options, options->input ? NULL : specifications[i], out_inputs);
+        code = load_one(options, specifications[i], out_inputs);
     }
     for (uint32_t i = 0; i < out_inputs->all.layer_count; i++) {
         out_inputs->query_count += out_inputs->all.layers[i].queries;
@@ -104,7 +127,7 @@ static void compare_query(const trace *all, const trace_layer *layer, uint32_t q
             .softmax_scale = trace_scale(all, layer),
         };
 
-        reference->log_normaliser[index] =
+        reference->truths[index] =
             dense_reference(&row, weights, reference->out + index * layer->head_dim_v);
     }
 }
@@ -116,8 +139,8 @@ static int compare_layer(const trace_layer *layer, eval_inputs *inputs, eval_ref
     double *weights = malloc(layer->tokens * sizeof *weights);
 
     reference->out = malloc(rows * layer->head_dim_v * sizeof *reference->out);
-    reference->log_normaliser = malloc(rows * sizeof *reference->log_normaliser);
-    if (!weights || !reference->out || !reference->log_normaliser) {
+    reference->truths = malloc(rows * sizeof *reference->truths);
+    if (!weights || !reference->out || !reference->truths) {
         free(weights);
         return no_memory(inputs);
     }
@@ -151,7 +174,7 @@ void eval_inputs_destroy(eval_inputs *inputs)
 {
     for (uint32_t i = 0; i < inputs->all.layer_count && inputs->references; i++) {
         free(inputs->references[i].out);
-        free(inputs->references[i].log_normaliser);
+        free(inputs->references[i].truths);
     }
     free(inputs->references);
     trace_destroy(&inputs->all);

@@ -6,8 +6,11 @@
 #ifndef VSA_TOOL_EVAL_INPUT_H
 #define VSA_TOOL_EVAL_INPUT_H
 
+#include "dense_reference.h"
 #include "options.h"
 #include "trace.h"
+
+enum { EVAL_NAME_SIZE = 64 };
 
 typedef struct eval_input {
     const char *name; /* the file, or the specification */
@@ -17,12 +20,13 @@ typedef struct eval_input {
 /* Dense attention of one layer's rows, [query][q_head] as in a step. */
 typedef struct eval_reference {
     double *out; /* and [head_dim_v] */
-    double *log_normaliser;
+    dense_truth *truths;
 } eval_reference;
 
 typedef struct eval_inputs {
     trace all; /* every layer of every input, so that one session serves those of one shape */
     eval_input items[OPTION_LIST_SIZE];
+    char names[OPTION_LIST_SIZE][EVAL_NAME_SIZE]; /* of the built-in set */
     uint32_t count;
     eval_reference *references; /* one per layer of `all` */
     uint64_t query_count;       /* over all layers */

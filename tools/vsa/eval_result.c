@@ -115,7 +115,9 @@ eval_head *eval_heads_make(const eval_inputs *inputs, uint32_t input,
             for (uint32_t j = 0; j < layers[i].queries; j++) {
                 samples[j] = certificates[(size_t)j * layers[i].q_heads + h].wanted_samples;
             }
-            result[(*out_count)++] = summarise_head(samples, layers[i].queries);
+            result[*out_count] = summarise_head(samples, layers[i].queries);
+            result[*out_count].layer = i;
+            result[(*out_count)++].head = h;
         }
         certificates += (size_t)layers[i].q_heads * layers[i].queries;
     }

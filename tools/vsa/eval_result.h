@@ -12,6 +12,7 @@
 
 /* Samples that the budgets of one query head asked for. */
 typedef struct eval_head {
+    uint32_t layer, head;
     double mean, low, high; /* low and high: 5th and 95th percentile */
 } eval_head;
 
@@ -20,7 +21,7 @@ typedef struct eval_row {
     uint32_t input;
     int target;
     vsa_certificate_summary rows;
-    uint64_t bytes_read, bytes_dense;
+    uint64_t bytes_read, bytes_dense, gathered_tokens;
     double gpu_ms;
     stats_summary error; /* coverage: of entry.epsilon */
     /* Of the rows with a finite bound; NaN when there is none. */

@@ -2,178 +2,97 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "dense_reference.h"
-#include "session_set.h"
+#include "eval_search.h"
 #include "tool.h"
-
-/* One case on one input. */
-typedef struct tally {
-    report rows;
-    stats errors[EVAL_MAX_TARGETS]; /* as eval_case::targets */
-    stats certified;                /* finite bounds only */
-    size_t within_bound;            /* of those */
-} tally;
-
-static void tally_destroy(tally *sum)
-{
-    report_destroy(&sum->rows);
-    for (int i = 0; i < EVAL_MAX_TARGETS; i++) {
-        stats_destroy(&sum->errors[i]);
-    }
-    stats_destroy(&sum->certified);
-}
 
 static int no_memory(const eval_run *run)
 {
     return tool_fail(EXIT_BAD_INPUT, "%s: not enough memory for the results", run->inputs.all.name);
 }
 
-int eval_run_begin(eval_run *run)
+/* How many measurements a case is expected to need for one input. */
+static uint64_t expected_measurements(const eval_case *entry)
 {
-    const trace *all = &run->inputs.all;
-    size_t q = 0, out = 0, rows = 0;
+    return entry->density > 0.0 ? 5 : 1;
+}
 
-    run->max_queries = session_set_step_queries(all);
-    for (uint32_t i = 0; i < all->layer_count; i++) {
-        const trace_layer *layer = &all->layers[i];
-        const size_t step_rows = (size_t)layer->q_heads * run->max_queries;
+static uint64_t count_queries(const eval_run *run, uint32_t input)
+{
+    const eval_input *item = &run->inputs.items[input];
+    uint64_t count = 0;
 
-        rows = step_rows > rows ? step_rows : rows;
-        q = step_rows * layer->head_dim_k > q ? step_rows * layer->head_dim_k : q;
-        out = step_rows * layer->head_dim_v > out ? step_rows * layer->head_dim_v : out;
+    for (uint32_t i = 0; i < item->layer_count; i++) {
+        count += run->inputs.all.layers[item->first_layer + i].queries;
     }
-    run->q = malloc(q * sizeof *run->q);
-    run->out = malloc(out * sizeof *run->out);
-    run->certificates = malloc(rows * sizeof *run->certificates);
-    if (!run->q || !run->out || !run->certificates) {
-        return no_memory(run);
+    return count;
+}
+
+static int open_sessions(eval_run *run, const trace *input, const eval_case *entry,
+                         session_set *out_sessions)
+{
+    const tool_options options = eval_case_options(entry, run->options);
+
+    return session_set_create(&run->device, input, &options, run->setup.buffers.max_queries,
+                              out_sessions);
+}
+
+/* Refusals come before the first result. */
+static int try_doubtful(eval_run *run)
+{
+    int code = EXIT_DONE;
+
+    for (size_t i = 0; i < run->sweep.count && code == EXIT_DONE; i++) {
+        session_set sessions = {0};
+
+        if (run->sweep.cases[i].is_doubtful) {
+            code = open_sessions(run, &run->inputs.all, &run->sweep.cases[i], &sessions);
+            session_set_destroy(&sessions);
+        }
     }
-    run->bar = progress_begin("eval", run->sweep.count * run->inputs.query_count,
-                              !run->options->no_progress);
-    return EXIT_DONE;
+    return code;
+}
+
+int eval_run_open(eval_run *run)
+{
+    run->setup = (eval_setup){
+        .options = run->options,
+        .inputs = &run->inputs,
+        .device = &run->device,
+    };
+    return eval_buffers_make(&run->inputs.all, &run->setup.buffers) ? try_doubtful(run)
+                                                                    : no_memory(run);
+}
+
+void eval_run_begin(eval_run *run)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < run->sweep.count; i++) {
+        total += expected_measurements(&run->sweep.cases[i]) * run->inputs.query_count;
+    }
+    run->setup.bar = progress_begin("eval", total, !run->options->no_progress);
 }
 
 void eval_run_destroy(eval_run *run)
 {
-    free(run->q);
-    free(run->out);
-    free(run->certificates);
+    eval_buffers_destroy(&run->setup.buffers);
     eval_results_destroy(&run->results);
     eval_sweep_destroy(&run->sweep);
     device_close(&run->device);
     eval_inputs_destroy(&run->inputs);
 }
 
-/* The errors of a step's rows, [query][q_head] from first_query on. The dots belong to the row
- * that the case is about to add to the results. */
-static bool add_errors(eval_run *run, const eval_case *entry, uint32_t layer_index,
-                       uint32_t first_query, uint32_t query_count, size_t result, tally *sum)
-{
-    const trace_layer *layer = &run->inputs.all.layers[layer_index];
-    const eval_reference *reference = &run->inputs.references[layer_index];
-    const size_t first = (size_t)first_query * layer->q_heads;
-
-    for (size_t i = 0; i < (size_t)query_count * layer->q_heads; i++) {
-        const vsa_certificate *row = &run->certificates[i];
-        const double bound = (double)row->error_bound;
-        double error = 0.0;
-
-        for (uint32_t t = entry->target_count; t-- > 0;) {
-            error = dense_reference_error(
-                (vsa_target)entry->targets[t], layer->head_dim_v, run->out + i * layer->head_dim_v,
-                (double)row->log_normaliser, reference->out + (first + i) * layer->head_dim_v,
-                reference->log_normaliser[first + i]);
-            if (!stats_add(&sum->errors[t], error)) {
-                return false;
-            }
-        }
-        if (isfinite(bound)) {
-            if (!stats_add(&sum->certified, bound)) {
-                return false;
-            }
-            sum->within_bound += error <= eval_limit(bound);
-        }
-        if (eval_case_has_guarantee(entry) && isfinite(bound) && bound > 0.0) {
-            eval_results_add_dot(&run->results, error, bound, result);
-        }
-    }
-    return true;
-}
-
-/* Queries [first, first + count) of [q_head][query][channel] as [query][q_head][channel]. */
-static void gather_queries(const trace_layer *layer, uint32_t first, uint32_t count, float *q)
-{
-    for (uint32_t j = 0; j < count; j++) {
-        for (uint32_t h = 0; h < layer->q_heads; h++) {
-            memcpy(q + ((size_t)j * layer->q_heads + h) * layer->head_dim_k,
-                   layer->q + ((size_t)h * layer->queries + first + j) * layer->head_dim_k,
-                   layer->head_dim_k * sizeof *q);
-        }
-    }
-}
-
-static int write_cache(eval_run *run, const trace_layer *layer, session_slot slot)
-{
-    const vsa_result result =
-        vsa_session_write_kv(slot.session, slot.layer, 0, 0, layer->tokens, layer->k,
-                             (size_t)layer->tokens * layer->head_dim_k, layer->v,
-                             (size_t)layer->tokens * layer->head_dim_v);
-
-    return result == VSA_SUCCESS
-               ? EXIT_DONE
-               : device_fail(&run->device, result, "the KV cache cannot be written");
-}
-
-/* `stream` is the layer's number in its input, as in attend. */
-static int run_layer(eval_run *run, const eval_case *entry, uint32_t layer_index, uint32_t stream,
-                     session_slot slot, size_t result_index, tally *sum)
-{
-    const trace_layer *layer = &run->inputs.all.layers[layer_index];
-    const int code = write_cache(run, layer, slot);
-
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    for (uint32_t first = 0; first < layer->queries; first += run->max_queries) {
-        const uint32_t left = layer->queries - first;
-        const uint32_t count = left < run->max_queries ? left : run->max_queries;
-        const uint32_t length = trace_length(layer, first + count - 1);
-        const vsa_session_step step = {
-            .layer = slot.layer,
-            .query_count = count,
-            .lengths = &length,
-            .q = run->q,
-            .seed = run->options->seed,
-            .stream = stream,
-        };
-        vsa_session_step_result rows = {.out = run->out, .certificates = run->certificates};
-
-        gather_queries(layer, first, count, run->q);
-
-        const vsa_result result = vsa_session_run(slot.session, &step, &rows);
-
-        if (result != VSA_SUCCESS) {
-            return device_fail(&run->device, result, "a step cannot be run");
-        }
-        if (!report_add(&sum->rows, vsa_session_plan(slot.session), run->certificates,
-                        (size_t)count * layer->q_heads, rows.gpu_ms) ||
-            !add_errors(run, entry, layer_index, first, count, result_index, sum)) {
-            return no_memory(run);
-        }
-        run->done += count;
-        progress_update(&run->bar, run->done);
-    }
-    return EXIT_DONE;
-}
-
 /* One row per target. */
-static int add_rows(eval_run *run, const eval_case *entry, uint32_t input, tally *sum)
+static int add_rows(eval_run *run, const eval_case *entry, uint32_t input, eval_measurement *sum)
 {
     const stats_summary certified = stats_summarise(&sum->certified, 0.0);
     const bool any = sum->certified.count > 0;
 
+    for (size_t i = 0; i < sum->pair_count; i++) {
+        eval_results_add_dot(&run->results, sum->pairs[i].actual, sum->pairs[i].certified,
+                             run->results.count);
+    }
     for (uint32_t t = 0; t < entry->target_count; t++) {
         eval_row row = {
             .entry = *entry,
@@ -181,6 +100,7 @@ static int add_rows(eval_run *run, const eval_case *entry, uint32_t input, tally
             .target = entry->targets[t],
             .bytes_read = sum->rows.bytes_read,
             .bytes_dense = sum->rows.bytes_dense,
+            .gathered_tokens = sum->rows.gathered_tokens,
             .gpu_ms = sum->rows.gpu_ms,
             .error = stats_summarise(&sum->errors[t], eval_limit(entry->epsilon)),
             .certified_mean = any ? certified.mean : (double)NAN,
@@ -205,45 +125,103 @@ static int add_rows(eval_run *run, const eval_case *entry, uint32_t input, tally
     return EXIT_DONE;
 }
 
-static int run_input(eval_run *run, const eval_case *entry, const session_set *sessions,
-                     uint32_t input)
+static int run_case_as_is(eval_run *run, const eval_case *entry)
+{
+    session_set sessions = {0};
+    int code = open_sessions(run, &run->inputs.all, entry, &sessions);
+
+    for (uint32_t i = 0; i < run->inputs.count && code == EXIT_DONE; i++) {
+        eval_measurement sum = {0};
+
+        code = eval_measure(&run->setup, entry, i,
+                            sessions.slots + run->inputs.items[i].first_layer, &sum);
+        if (code == EXIT_DONE) {
+            code = add_rows(run, entry, i, &sum);
+        }
+        eval_measurement_destroy(&sum);
+    }
+    session_set_destroy(&sessions);
+    return code;
+}
+
+/* The settings are part of a session: each place takes a new one. */
+static int measure_at(eval_run *run, const eval_case *entry, uint32_t input,
+                      eval_measurement *out_sum)
 {
     const eval_input *item = &run->inputs.items[input];
-    tally sum = {0};
+    const trace part = {
+        .name = item->name,
+        .layers = run->inputs.all.layers + item->first_layer,
+        .layer_count = item->layer_count,
+        .softmax_scale = run->inputs.all.softmax_scale,
+    };
+    session_set sessions = {0};
+    int code = open_sessions(run, &part, entry, &sessions);
+
+    *out_sum = (eval_measurement){0};
+    if (code == EXIT_DONE) {
+        code = eval_measure(&run->setup, entry, input, sessions.slots, out_sum);
+    }
+    session_set_destroy(&sessions);
+    return code;
+}
+
+/* The measurement whose density is nearest to the wanted one. */
+static int search_density(eval_run *run, eval_case entry, uint32_t input)
+{
+    const uint32_t tokens = run->inputs.all.layers[run->inputs.items[input].first_layer].tokens;
+    eval_measurement best = {0};
+    eval_case best_entry;
     int code = EXIT_DONE;
+    double place;
 
-    for (uint32_t i = 0; i < item->layer_count && code == EXIT_DONE; i++) {
-        const uint32_t layer = item->first_layer + i;
+    eval_case_settle(&entry, run->options, tokens);
+    best_entry = entry;
 
-        code = run_layer(run, entry, layer, i, sessions->slots[layer], run->results.count, &sum);
+    eval_search search = {.density = entry.density, .start = eval_case_start(&entry, tokens)};
+
+    while (code == EXIT_DONE && eval_search_next(&search, &place)) {
+        eval_measurement sum;
+        vsa_certificate_summary rows;
+
+        eval_case_move(&entry, place);
+        code = measure_at(run, &entry, input, &sum);
+        if (code != EXIT_DONE) {
+            break;
+        }
+        report_check(&sum.rows, &rows);
+        if (eval_search_add(&search, place, rows.density)) {
+            eval_measurement_destroy(&best);
+            best = sum;
+            best_entry = entry;
+        } else {
+            eval_measurement_destroy(&sum);
+        }
     }
     if (code == EXIT_DONE) {
-        code = add_rows(run, entry, input, &sum);
+        code = add_rows(run, &best_entry, input, &best);
     }
-    tally_destroy(&sum);
+    eval_measurement_destroy(&best);
     return code;
 }
 
 int eval_run_case(eval_run *run, size_t index)
 {
     const eval_case entry = run->sweep.cases[index];
-    const tool_options options = eval_case_options(&entry, run->options);
-    session_set sessions = {0};
-    bool refused = entry.refused;
+    const uint64_t measurements = expected_measurements(&entry);
     int code = EXIT_DONE;
 
-    if (!refused) {
-        code = session_set_try(&run->device, &run->inputs.all, &options, run->max_queries,
-                               &sessions, &refused);
-    }
-    if (refused) {
-        eval_sweep_refuse(&run->sweep, &entry);
-        run->bar.total -= run->inputs.query_count;
-        return EXIT_DONE;
+    if (entry.density == 0.0) {
+        run->setup.limit = run->setup.done + run->inputs.query_count;
+        return run_case_as_is(run, &entry);
     }
     for (uint32_t i = 0; i < run->inputs.count && code == EXIT_DONE; i++) {
-        code = run_input(run, &entry, &sessions, i);
+        const uint64_t end = run->setup.done + measurements * count_queries(run, i);
+
+        run->setup.limit = end;
+        code = search_density(run, entry, i);
+        run->setup.done = end;
+        progress_update(&run->setup.bar, end);
     }
-    session_set_destroy(&sessions);
     return code;
 }

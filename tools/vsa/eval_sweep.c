@@ -1,5 +1,6 @@
 #include "eval_sweep.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,8 @@ static const method_traits all_methods[] = {
     {.method = VSA_METHOD_VATTENTION, .scores = true, .guarantees = true, .has_top_k = true},
     {.method = VSA_METHOD_GUIDED, .scores = true, .guarantees = true},
 };
-static const int all_scorers[] = {VSA_SCORER_EXACT, VSA_SCORER_PAGE, VSA_SCORER_SIGN,
-                                  VSA_SCORER_INT8, VSA_SCORER_INT4};
+/* What this version has. Others can be asked for, and are the library's to refuse. */
+static const int all_scorers[] = {VSA_SCORER_EXACT};
 static const int all_bounds[] = {VSA_BOUND_CLT, VSA_BOUND_STRICT};
 static const int all_targets[] = {VSA_TARGET_OUTPUT, VSA_TARGET_DENOMINATOR, VSA_TARGET_NUMERATOR};
 static const double all_epsilons[] = {0.02, 0.05, 0.1, 0.2, 0.3};
@@ -37,7 +38,34 @@ static const method_traits *traits_of(int method)
     return &all_methods[0];
 }
 
+static bool has_scorer(const eval_case *entry)
+{
+    for (size_t i = 0; i < COUNT(all_scorers); i++) {
+        if (all_scorers[i] == entry->scorer) {
+            return true;
+        }
+    }
+    return !traits_of(entry->method)->scores;
+}
+
+/* vsa.h, vsa_bound and vsa_policy::value_floor. */
+static bool has_bound(const eval_case *entry, const tool_options *options)
+{
+    if (!traits_of(entry->method)->guarantees || entry->bound == VSA_BOUND_CLT) {
+        return true;
+    }
+    return options->value_floor == 0.0 &&
+           (entry->method == VSA_METHOD_GUIDED || (entry->method == VSA_METHOD_VATTENTION &&
+                                                   entry->targets[0] == VSA_TARGET_DENOMINATOR));
+}
+
 /* ---------------------------------------------------------------------- make */
+
+typedef struct maker {
+    const tool_options *options;
+    bool with_unknown; /* also bounds that the library is not known to have */
+    eval_sweep sweep;
+} maker;
 
 /* The one value that the command line names, or all of them. */
 typedef struct values {
@@ -56,8 +84,16 @@ typedef struct reals {
     size_t count;
 } reals;
 
-static bool add(eval_sweep *sweep, const eval_case *entry)
+static bool add(maker *m, eval_case entry)
 {
+    eval_sweep *sweep = &m->sweep;
+
+    const bool known_bound = has_bound(&entry, m->options);
+
+    if (!known_bound && !m->with_unknown) {
+        return true;
+    }
+    entry.is_doubtful = !known_bound || !has_scorer(&entry);
     if (sweep->count == sweep->capacity) {
         const size_t capacity = sweep->capacity ? 2 * sweep->capacity : 64;
         eval_case *cases = realloc(sweep->cases, capacity * sizeof *cases);
@@ -68,13 +104,25 @@ static bool add(eval_sweep *sweep, const eval_case *entry)
         sweep->cases = cases;
         sweep->capacity = capacity;
     }
-    sweep->cases[sweep->count++] = *entry;
+    sweep->cases[sweep->count++] = entry;
     return true;
 }
 
-/* Every epsilon, or every density. */
-static bool add_settings(eval_sweep *sweep, const tool_options *options,
-                         const method_traits *traits, eval_case entry)
+static bool add_densities(maker *m, eval_case entry)
+{
+    const option_reals *densities = &m->options->densities;
+
+    for (uint32_t i = 0; i < densities->count; i++) {
+        entry.density = densities->items[i];
+        if (!add(m, entry)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Every epsilon, top-k or top-p. */
+static bool add_settings(maker *m, const method_traits *traits, eval_case entry)
 {
     const bool sweeps_top_k = !traits->guarantees && traits->has_top_k;
     const char *name = traits->guarantees ? "epsilon" : sweeps_top_k ? "top-k" : "top-p";
@@ -82,8 +130,11 @@ static bool add_settings(eval_sweep *sweep, const tool_options *options,
                       : sweeps_top_k     ? (reals){all_top_k, COUNT(all_top_k)}
                                          : (reals){all_top_p, COUNT(all_top_p)};
 
-    if (entry.method == VSA_METHOD_DENSE || options_given(options, name)) {
-        return add(sweep, &entry);
+    if (m->options->densities.count > 0) {
+        return add_densities(m, entry);
+    }
+    if (entry.method == VSA_METHOD_DENSE || options_given(m->options, name)) {
+        return add(m, entry);
     }
     for (size_t i = 0; i < all.count; i++) {
         if (traits->guarantees) {
@@ -93,7 +144,7 @@ static bool add_settings(eval_sweep *sweep, const tool_options *options,
         } else {
             entry.top_p = all.items[i];
         }
-        if (!add(sweep, &entry)) {
+        if (!add(m, entry)) {
             return false;
         }
     }
@@ -101,34 +152,36 @@ static bool add_settings(eval_sweep *sweep, const tool_options *options,
 }
 
 /* A guarantee is for one target; other methods run once and are measured on all of them. */
-static bool add_targets(eval_sweep *sweep, const tool_options *options, const method_traits *traits,
-                        eval_case entry)
+static bool add_targets(maker *m, const method_traits *traits, eval_case entry)
 {
-    const values targets = choose(options, "target", &options->target, all_targets,
-                                  entry.method == VSA_METHOD_DENSE ? 1 : COUNT(all_targets));
+    const bool only_output = entry.method == VSA_METHOD_DENSE || m->options->densities.count > 0;
+    const values targets = choose(m->options, "target", &m->options->target, all_targets,
+                                  only_output ? 1 : COUNT(all_targets));
 
     if (!traits->guarantees) {
         memcpy(entry.targets, targets.items, targets.count * sizeof *targets.items);
         entry.target_count = (uint32_t)targets.count;
-        return add_settings(sweep, options, traits, entry);
+        return add_settings(m, traits, entry);
     }
     for (size_t i = 0; i < targets.count; i++) {
         entry.targets[0] = targets.items[i];
         entry.target_count = 1;
-        if (!add_settings(sweep, options, traits, entry)) {
+        if (!add_settings(m, traits, entry)) {
             return false;
         }
     }
     return true;
 }
 
-static bool add_method(eval_sweep *sweep, const tool_options *options, const method_traits *traits)
+static bool add_method(maker *m, const method_traits *traits)
 {
+    const tool_options *options = m->options;
     /* A value without meaning for the method is not swept. */
     const values scorers = choose(options, "scorer", &options->scorer, all_scorers,
                                   traits->scores ? COUNT(all_scorers) : 1);
-    const values bounds = choose(options, "bound", &options->bound, all_bounds,
-                                 traits->guarantees ? COUNT(all_bounds) : 1);
+    const values bounds =
+        choose(options, "bound", &options->bound, all_bounds,
+               traits->guarantees && options->densities.count == 0 ? COUNT(all_bounds) : 1);
 
     for (size_t i = 0; i < scorers.count; i++) {
         for (size_t j = 0; j < bounds.count; j++) {
@@ -139,9 +192,12 @@ static bool add_method(eval_sweep *sweep, const tool_options *options, const met
                 .epsilon = options->epsilon,
                 .top_k = options->top_k,
                 .top_p = options->top_p,
+                .sink_tokens = options->sink_tokens,
+                .window_tokens = options->window_tokens,
+                .base = options->base,
             };
 
-            if (!add_targets(sweep, options, traits, entry)) {
+            if (!add_targets(m, traits, entry)) {
                 return false;
             }
         }
@@ -149,133 +205,54 @@ static bool add_method(eval_sweep *sweep, const tool_options *options, const met
     return true;
 }
 
-bool eval_sweep_make(const tool_options *options, eval_sweep *out_sweep)
+static bool add_methods(maker *m)
 {
-    const bool one = options_given(options, "method");
+    const bool one = options_given(m->options, "method");
 
-    *out_sweep = (eval_sweep){0};
+    m->sweep.count = 0;
     for (size_t i = 0; i < COUNT(all_methods); i++) {
-        if ((!one || all_methods[i].method == options->method) &&
-            !add_method(out_sweep, options, &all_methods[i])) {
-            eval_sweep_destroy(out_sweep);
+        const bool wanted =
+            one ? all_methods[i].method == m->options->method
+                : all_methods[i].method != VSA_METHOD_DENSE || m->options->densities.count == 0;
+
+        if (wanted && !add_method(m, &all_methods[i])) {
             return false;
         }
     }
     return true;
+}
+
+static bool covers_bound(const eval_sweep *sweep, int bound)
+{
+    for (size_t i = 0; i < sweep->count; i++) {
+        if (eval_case_has_guarantee(&sweep->cases[i]) && sweep->cases[i].bound == bound) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool eval_sweep_make(const tool_options *options, eval_sweep *out_sweep)
+{
+    maker m = {.options = options};
+    bool good = add_methods(&m);
+
+    /* Asked for a bound that no case has: the library is to say why. */
+    if (good && options_given(options, "bound") && !covers_bound(&m.sweep, options->bound)) {
+        m.with_unknown = true;
+        good = add_methods(&m);
+    }
+    *out_sweep = m.sweep;
+    if (!good) {
+        eval_sweep_destroy(out_sweep);
+    }
+    return good;
 }
 
 void eval_sweep_destroy(eval_sweep *sweep)
 {
     free(sweep->cases);
     *sweep = (eval_sweep){0};
-}
-
-/* ------------------------------------------------------------------- refused */
-
-void eval_sweep_refuse(eval_sweep *sweep, const eval_case *refused)
-{
-    const eval_case like = *refused;
-
-    for (size_t i = 0; i < sweep->count; i++) {
-        eval_case *entry = &sweep->cases[i];
-
-        entry->refused |= entry->method == like.method && entry->scorer == like.scorer &&
-                          entry->bound == like.bound && entry->targets[0] == like.targets[0];
-    }
-}
-
-/* In the order in which they explain a refusal: a scorer that this version lacks is named as such,
- * not as the methods that were tried with it. */
-typedef enum quality { SCORER, BOUND, TARGET, METHOD, QUALITY_COUNT } quality;
-
-static int value_of(const eval_case *entry, quality which)
-{
-    const int all[QUALITY_COUNT] = {
-        [SCORER] = entry->scorer,
-        [BOUND] = entry->bound,
-        [TARGET] = entry->targets[0],
-        [METHOD] = entry->method,
-    };
-
-    return all[which];
-}
-
-static const char *name_of(const eval_case *entry, quality which)
-{
-    const char *const all[QUALITY_COUNT] = {
-        [SCORER] = options_scorer_name(entry->scorer),
-        [BOUND] = options_bound_name(entry->bound),
-        [TARGET] = options_target_name(entry->targets[0]),
-        [METHOD] = options_method_name(entry->method),
-    };
-
-    return all[which];
-}
-
-/* QUALITY_COUNT: whether they agree in all of them. */
-static bool alike(const eval_case *a, const eval_case *b, quality which)
-{
-    if (which < QUALITY_COUNT) {
-        return value_of(a, which) == value_of(b, which);
-    }
-    for (quality each = SCORER; each < QUALITY_COUNT; each++) {
-        if (value_of(a, each) != value_of(b, each)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Whether every case of that value was refused. */
-static bool all_refused(const eval_sweep *sweep, const eval_case *like, quality which)
-{
-    for (size_t i = 0; i < sweep->count; i++) {
-        const eval_case *entry = &sweep->cases[i];
-
-        if (!entry->refused && alike(entry, like, which)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void explain(eval_sweep *sweep, const eval_case *like, quality which)
-{
-    for (size_t i = 0; i < sweep->count; i++) {
-        if (alike(&sweep->cases[i], like, which)) {
-            sweep->cases[i].explained = true;
-        }
-    }
-}
-
-static void append(char text[EVAL_REFUSED_SIZE], const char *name)
-{
-    const size_t used = strlen(text);
-
-    snprintf(text + used, EVAL_REFUSED_SIZE - used, "%s%s", used ? ", " : "", name);
-}
-
-void eval_sweep_list_refused(eval_sweep *sweep, char text[EVAL_REFUSED_SIZE])
-{
-    text[0] = '\0';
-    for (quality which = SCORER; which <= QUALITY_COUNT; which++) {
-        for (size_t i = 0; i < sweep->count; i++) {
-            const eval_case entry = sweep->cases[i];
-            char name[128];
-
-            if (!entry.refused || entry.explained || !all_refused(sweep, &entry, which)) {
-                continue;
-            }
-            if (which < QUALITY_COUNT) {
-                append(text, name_of(&entry, which));
-            } else {
-                snprintf(name, sizeof name, "%s/%s/%s/%s", name_of(&entry, METHOD),
-                         name_of(&entry, SCORER), name_of(&entry, BOUND), name_of(&entry, TARGET));
-                append(text, name);
-            }
-            explain(sweep, &entry, which);
-        }
-    }
 }
 
 /* ---------------------------------------------------------------------- case */
@@ -291,6 +268,9 @@ tool_options eval_case_options(const eval_case *entry, const tool_options *optio
     result.epsilon = entry->epsilon;
     result.top_k = entry->top_k;
     result.top_p = entry->top_p;
+    result.sink_tokens = entry->sink_tokens;
+    result.window_tokens = entry->window_tokens;
+    result.base = entry->base;
     return result;
 }
 
@@ -309,6 +289,21 @@ const char *eval_case_bound_name(const eval_case *entry)
     return traits_of(entry->method)->guarantees ? options_bound_name(entry->bound) : "none";
 }
 
+void eval_case_family(const eval_case *entry, char text[EVAL_FAMILY_SIZE])
+{
+    const method_traits *traits = traits_of(entry->method);
+
+    snprintf(text, EVAL_FAMILY_SIZE, "%s%s%s%s%s", options_method_name(entry->method),
+             traits->scores ? ", " : "", traits->scores ? options_scorer_name(entry->scorer) : "",
+             traits->guarantees ? ", " : "",
+             traits->guarantees ? options_bound_name(entry->bound) : "");
+}
+
+bool eval_case_same_family(const eval_case *a, const eval_case *b)
+{
+    return a->method == b->method && a->scorer == b->scorer && a->bound == b->bound;
+}
+
 void eval_case_top_k(const eval_case *entry, char text[EVAL_SETTING_SIZE])
 {
     text[0] = '\0';
@@ -316,7 +311,7 @@ void eval_case_top_k(const eval_case *entry, char text[EVAL_SETTING_SIZE])
         return;
     }
     if (entry->top_k.is_fraction) {
-        snprintf(text, EVAL_SETTING_SIZE, "%g", entry->top_k.fraction);
+        snprintf(text, EVAL_SETTING_SIZE, "%.6g", entry->top_k.fraction);
     } else {
         snprintf(text, EVAL_SETTING_SIZE, "%u", entry->top_k.count);
     }
@@ -326,6 +321,66 @@ void eval_case_top_p(const eval_case *entry, char text[EVAL_SETTING_SIZE])
 {
     text[0] = '\0';
     if (traits_of(entry->method)->has_top_p) {
-        snprintf(text, EVAL_SETTING_SIZE, "%g", entry->top_p);
+        snprintf(text, EVAL_SETTING_SIZE, "%.9g", entry->top_p);
     }
+}
+
+/* ------------------------------------------------------------------- density */
+
+/* The ends of each setting, by place: powers in between. */
+static const double loosest_epsilon = 0.999, tightest_epsilon = 1e-4;
+static const double smallest_top_k = 1e-6;
+/* Of -log(1 - p): p = 1e-4, and the last but one before 1 in f32. */
+static const double smallest_mass = 1e-4, largest_mass = 16.0;
+
+void eval_case_settle(eval_case *entry, const tool_options *options, uint32_t tokens)
+{
+    const double sixteenth = floor(entry->density * tokens / 16.0 + 0.5);
+    const uint32_t part = sixteenth < 1.0 ? 1 : (uint32_t)sixteenth;
+
+    if (!options_given(options, "sink")) {
+        entry->sink_tokens = part;
+    }
+    if (!options_given(options, "window")) {
+        entry->window_tokens = part;
+    }
+    if (!options_given(options, "base")) {
+        entry->base = (option_share){.count = part};
+    }
+    if (!options_given(options, "top-k")) {
+        entry->top_k = (option_share){.is_fraction = true, .fraction = entry->density / 2.0};
+    }
+}
+
+static double between(double from, double to, double place)
+{
+    return from * pow(to / from, place);
+}
+
+void eval_case_move(eval_case *entry, double place)
+{
+    const method_traits *traits = traits_of(entry->method);
+
+    if (traits->guarantees) {
+        entry->epsilon = between(loosest_epsilon, tightest_epsilon, place);
+    } else if (traits->has_top_k) {
+        entry->top_k =
+            (option_share){.is_fraction = true, .fraction = between(smallest_top_k, 1.0, place)};
+    } else if (traits->has_top_p) {
+        entry->top_p = -expm1(-between(smallest_mass, largest_mass, place));
+    }
+}
+
+double eval_case_start(const eval_case *entry, uint32_t tokens)
+{
+    const method_traits *traits = traits_of(entry->method);
+    const double ends = (double)(entry->sink_tokens + entry->window_tokens) / tokens;
+
+    if (traits->guarantees) {
+        return 0.2; /* epsilon .16 */
+    }
+    if (traits->has_top_k) {
+        return 1.0 - log(fmax(entry->density - ends, smallest_top_k)) / log(smallest_top_k);
+    }
+    return 0.84; /* p = .9 */
 }

@@ -1,6 +1,6 @@
 /*
- * eval_sweep.h - the combinations that eval runs: every method with every scorer, bound, target
- * and setting that the command line leaves open, whether or not this version has them. Pure.
+ * eval_sweep.h - the cases that eval runs: every method with every scorer, bound and target that
+ * this version has and the command line leaves open, at several settings or densities. Pure.
  */
 #ifndef VSA_TOOL_EVAL_SWEEP_H
 #define VSA_TOOL_EVAL_SWEEP_H
@@ -20,8 +20,10 @@ typedef struct eval_case {
     double epsilon;
     option_share top_k;
     double top_p;
-    bool refused;   /* this version does not have it: eval_sweep_refuse */
-    bool explained; /* eval_sweep_list_refused has named it */
+    double density; /* to be reached by eval_case_move; 0 = the settings are as they are */
+    uint32_t sink_tokens, window_tokens;
+    option_share base;
+    bool is_doubtful; /* asked for, though this version is not known to have it */
 } eval_case;
 
 typedef struct eval_sweep {
@@ -33,14 +35,6 @@ typedef struct eval_sweep {
 bool eval_sweep_make(const tool_options *options, eval_sweep *out_sweep);
 void eval_sweep_destroy(eval_sweep *sweep);
 
-/* Marks the case and all that differ from it only in their setting. */
-void eval_sweep_refuse(eval_sweep *sweep, const eval_case *refused);
-
-/* "page, strict, topp": scorers, bounds, targets and methods of which every case was refused, then
- * what is left, as METHOD/SCORER/BOUND/TARGET. Empty when nothing was refused. */
-enum { EVAL_REFUSED_SIZE = 512 };
-void eval_sweep_list_refused(eval_sweep *sweep, char text[EVAL_REFUSED_SIZE]);
-
 /* The command line's options with the values of the case. */
 tool_options eval_case_options(const eval_case *entry, const tool_options *options);
 
@@ -51,9 +45,27 @@ bool eval_case_has_guarantee(const eval_case *entry);
 const char *eval_case_scorer_name(const eval_case *entry);
 const char *eval_case_bound_name(const eval_case *entry);
 
+/* "vattention, exact, clt": cases that differ only in target and setting. */
+enum { EVAL_FAMILY_SIZE = 96 };
+void eval_case_family(const eval_case *entry, char text[EVAL_FAMILY_SIZE]);
+bool eval_case_same_family(const eval_case *a, const eval_case *b);
+
 /* The top-k or top-p that the case reads: "0.05", "100" or "" where it has none. */
 enum { EVAL_SETTING_SIZE = 32 };
 void eval_case_top_k(const eval_case *entry, char text[EVAL_SETTING_SIZE]);
 void eval_case_top_p(const eval_case *entry, char text[EVAL_SETTING_SIZE]);
+
+/* ---- cases with a density */
+
+/* Settles what the command line leaves open for rows of that length: sink, window and base sample
+ * take a sixteenth each of the tokens that the density allows, and the top-k of vattention half. */
+void eval_case_settle(eval_case *entry, const tool_options *options, uint32_t tokens);
+
+/* Moves the one setting on which the density depends: top-k for topk, top-p for topp, epsilon for
+ * the others. From place 0, where least is read, to place 1, where most is. */
+void eval_case_move(eval_case *entry, double place);
+
+/* A place near which a settled case may have its density. */
+double eval_case_start(const eval_case *entry, uint32_t tokens);
 
 #endif

@@ -4,165 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "option_table.h"
 #include "parse.h"
 #include "tool.h"
 
-typedef struct choice {
-    const char *name; /* NULL ends a list */
-    int value;
-} choice;
-
-static const choice methods[] = {
-    {"dense", VSA_METHOD_DENSE},
-    {"topk", VSA_METHOD_TOP_K},
-    {"topp", VSA_METHOD_TOP_P},
-    {"sample", VSA_METHOD_SAMPLE},
-    {"vattention", VSA_METHOD_VATTENTION},
-    {"guided", VSA_METHOD_GUIDED},
-    {NULL, 0},
-};
-static const choice scorers[] = {
-    {"exact", VSA_SCORER_EXACT}, {"page", VSA_SCORER_PAGE}, {"sign", VSA_SCORER_SIGN},
-    {"int8", VSA_SCORER_INT8},   {"int4", VSA_SCORER_INT4}, {NULL, 0},
-};
-static const choice bounds[] = {
-    {"clt", VSA_BOUND_CLT},
-    {"strict", VSA_BOUND_STRICT},
-    {NULL, 0},
-};
-static const choice targets[] = {
-    {"denominator", VSA_TARGET_DENOMINATOR},
-    {"numerator", VSA_TARGET_NUMERATOR},
-    {"output", VSA_TARGET_OUTPUT},
-    {NULL, 0},
-};
-static const choice miss_actions[] = {
-    {"report", VSA_MISS_REPORT},
-    {"dense", VSA_MISS_DENSE},
-    {NULL, 0},
-};
-static const choice dtypes[] = {
-    {"f32", VSA_DTYPE_F32},   {"f16", VSA_DTYPE_F16},   {"bf16", VSA_DTYPE_BF16},
-    {"q8_0", VSA_DTYPE_Q8_0}, {"q4_0", VSA_DTYPE_Q4_0}, {NULL, 0},
-};
-static const choice orders[] = {
-    {"head", VSA_KV_HEAD_MAJOR},
-    {"token", VSA_KV_TOKEN_MAJOR},
-    {NULL, 0},
-};
-static const choice compilers[] = {
-    {"shaderc", VSA_COMPILER_SHADERC},
-    {"glslang", VSA_COMPILER_GLSLANG},
-    {"embedded", VSA_COMPILER_EMBEDDED},
-    {NULL, 0},
-};
-
-typedef enum option_kind {
-    OPTION_FLAG,       /* bool, no value */
-    OPTION_TEXT,       /* const char *, not empty */
-    OPTION_LIST,       /* option_list: texts, one for every time that the option is given */
-    OPTION_CHOICE,     /* int, one of `choices` */
-    OPTION_COUNT,      /* uint32_t in [low, high] */
-    OPTION_PAGE,       /* uint32_t, 0 or a power of two up to `high` */
-    OPTION_SEED,       /* uint64_t */
-    OPTION_REAL,       /* double above `low` and below `high`, also as f32 */
-    OPTION_REAL_UP_TO, /* the same, `high` included */
-    OPTION_SHARE       /* option_share: a count in [low, high] or a fraction of up to 1 */
-} option_kind;
-
-typedef struct option {
-    const char *name;  /* without the dashes */
-    const char *value; /* for --help; NULL for a flag */
-    option_kind kind;
-    size_t offset; /* of the field in tool_options */
-    double low, high;
-    const choice *choices;
-    int commands; /* COMMAND_* bits */
-    const char *help;
-} option;
-
-#define FIELD(name) offsetof(tool_options, name)
-#define MAX_TOKENS  16777216.0
-#define RUNS        (COMMAND_ATTEND | COMMAND_DECODE | COMMAND_EVAL)
-
-static const option table[] = {
-    {"input", "FILE", OPTION_TEXT, FIELD(input), 0, 0, NULL, COMMAND_ATTEND | COMMAND_EVAL,
-     "safetensors with k.L, v.L and q.L for every layer L"},
-    {"output", "FILE", OPTION_TEXT, FIELD(output), 0, 0, NULL, COMMAND_ATTEND,
-     "safetensors to write"},
-    {"dump-indices", NULL, OPTION_FLAG, FIELD(dump_indices), 0, 0, NULL, COMMAND_ATTEND,
-     "also write indices.L: the tokens that every row read"},
-    {"trace", "FILE", OPTION_TEXT, FIELD(trace), 0, 0, NULL, COMMAND_DECODE,
-     "safetensors with k.L, v.L and q.L for every layer L"},
-    {"synthetic", "SPEC", OPTION_TEXT, FIELD(synthetic), 0, 0, NULL, COMMAND_DECODE,
-     "generated tensors, see below (default gaussian)"},
-    {"synthetic", "SPEC", OPTION_LIST, FIELD(specifications), 0, 0, NULL, COMMAND_EVAL,
-     "generated tensors, see below; may be given several times"},
-    {"queries", "N", OPTION_COUNT, FIELD(queries), 1, MAX_TOKENS, NULL, COMMAND_EVAL,
-     "only the last N queries of every layer (all)"},
-    {"csv", "FILE", OPTION_TEXT, FIELD(csv), 0, 0, NULL, COMMAND_EVAL,
-     "also write the rows as comma-separated values"},
-    {"html", "FILE", OPTION_TEXT, FIELD(html), 0, 0, NULL, COMMAND_EVAL,
-     "also write a page with plots"},
-    {"method", NULL, OPTION_CHOICE, FIELD(method), 0, 0, methods, RUNS,
-     "what decides which tokens are read (vattention)"},
-    {"scorer", NULL, OPTION_CHOICE, FIELD(scorer), 0, 0, scorers, RUNS,
-     "how keys are scored (exact)"},
-    {"bound", NULL, OPTION_CHOICE, FIELD(bound), 0, 0, bounds, RUNS,
-     "what the certificate rests on (clt)"},
-    {"target", NULL, OPTION_CHOICE, FIELD(target), 0, 0, targets, RUNS,
-     "what the error is measured on (output)"},
-    {"epsilon", "X", OPTION_REAL, FIELD(epsilon), 0, 1, NULL, RUNS, "relative error target (0.1)"},
-    {"delta", "X", OPTION_REAL, FIELD(delta), 0, 1, NULL, RUNS,
-     "probability of missing it, per row (0.1)"},
-    {"sink", "N", OPTION_COUNT, FIELD(sink_tokens), 0, MAX_TOKENS, NULL, RUNS,
-     "first tokens, always read (128)"},
-    {"window", "N", OPTION_COUNT, FIELD(window_tokens), 0, MAX_TOKENS, NULL, RUNS,
-     "last tokens, always read (128)"},
-    {"top-k", "N|F", OPTION_SHARE, FIELD(top_k), 0, MAX_TOKENS, NULL, RUNS,
-     "highest scores, always read: a count, or a fraction of the length (0.02)"},
-    {"top-p", "P", OPTION_REAL_UP_TO, FIELD(top_p), 0, 1, NULL, RUNS,
-     "mass that method topp reads"},
-    {"base", "N|F", OPTION_SHARE, FIELD(base), 1, MAX_TOKENS, NULL, RUNS,
-     "first sample: a count, or a fraction of the rest (0.025 within 64 to 256)"},
-    {"max-samples", "N", OPTION_COUNT, FIELD(max_samples), 0, MAX_TOKENS, NULL, RUNS,
-     "most samples per row; 0 = no maximum (0)"},
-    {"on-miss", NULL, OPTION_CHOICE, FIELD(on_miss), 0, 0, miss_actions, RUNS,
-     "for rows that miss their target (dense)"},
-    {"seed", "S", OPTION_SEED, FIELD(seed), 0, 0, NULL, RUNS, "of the random draws (0)"},
-    {"kv-type", NULL, OPTION_CHOICE, FIELD(kv_type), 0, 0, dtypes, RUNS,
-     "of the KV cache (the file's type of k; f32 if synthetic)"},
-    {"layout", NULL, OPTION_CHOICE, FIELD(order), 0, 0, orders, RUNS,
-     "outermost dimension of the KV cache (head)"},
-    {"page-tokens", "N", OPTION_PAGE, FIELD(page_tokens), 0, MAX_TOKENS, NULL, RUNS,
-     "page size of a paged cache, a power of two; 0 = contiguous (0)"},
-    {"device", "INDEX|NAME", OPTION_TEXT, FIELD(device), 0, 0, NULL, RUNS,
-     "number from 'vsa devices', or a part of a name (the best that works)"},
-    {"compiler", NULL, OPTION_CHOICE, FIELD(compiler), 0, 0, compilers, RUNS,
-     "of the shaders (the first that was built in)"},
-    {"cache", "DIR", OPTION_TEXT, FIELD(cache), 0, 0, NULL, RUNS,
-     "keep compiled shaders and pipelines here (none)"},
-    {"vulkan-validation", NULL, OPTION_FLAG, FIELD(vulkan_validation), 0, 0, NULL, RUNS,
-     "run with the Khronos validation layer; any message is an error"},
-    {"steps", NULL, OPTION_FLAG, FIELD(steps), 0, 0, NULL, COMMAND_DECODE,
-     "report every step, not every eighth of the replay"},
-    {"strict-exit", NULL, OPTION_FLAG, FIELD(strict_exit), 0, 0, NULL, RUNS,
-     "exit with 1 when a row is missed or invalid"},
-    {"no-progress", NULL, OPTION_FLAG, FIELD(no_progress), 0, 0, NULL, RUNS, "no progress bar"},
-    {"json", NULL, OPTION_FLAG, FIELD(json), 0, 0, NULL, COMMAND_DEVICES | RUNS,
-     "print one JSON object on standard output"},
-    {"help", NULL, OPTION_FLAG, FIELD(help), 0, 0, NULL, COMMAND_DEVICES | RUNS, "this text"},
-};
-
-enum { OPTION_TOTAL = sizeof table / sizeof table[0], TEXT_SIZE = 160, NAMES_SIZE = 128 };
-_Static_assert(OPTION_TOTAL <= 64, "tool_options.given has a bit for every entry");
+enum { TEXT_SIZE = 160, NAMES_SIZE = 128 };
 
 /* "dense|topk|..." */
-static void join_choices(const choice *choices, const char *separator, char text[NAMES_SIZE])
+static void join_choices(const option_choice *choices, const char *separator, char text[NAMES_SIZE])
 {
     size_t used = 0;
 
-    for (const choice *c = choices; c->name && used < NAMES_SIZE; c++) {
+    for (const option_choice *c = choices; c->name && used < NAMES_SIZE; c++) {
         used += (size_t)snprintf(text + used, NAMES_SIZE - used, "%s%s",
                                  c == choices ? "" : separator, c->name);
     }
@@ -187,8 +40,18 @@ static void describe(const option *entry, char text[TEXT_SIZE])
         join_choices(entry->choices, ", ", names);
         snprintf(text, TEXT_SIZE, "one of %s", names);
         break;
+    case OPTION_CHOICES:
+        join_choices(entry->choices, ", ", names);
+        snprintf(text, TEXT_SIZE, "some of %s, with commas between", names);
+        break;
     case OPTION_COUNT:
         snprintf(text, TEXT_SIZE, "a whole number from %.0f to %.0f", entry->low, entry->high);
+        break;
+    case OPTION_COUNTS:
+        snprintf(text, TEXT_SIZE,
+                 "whole numbers from %.0f to %.0f with commas between, up to %d; K and M are 2^10 "
+                 "and 2^20",
+                 entry->low, entry->high, OPTION_LIST_SIZE);
         break;
     case OPTION_PAGE:
         snprintf(text, TEXT_SIZE, "0 or a power of two, up to %.0f", entry->high);
@@ -201,6 +64,13 @@ static void describe(const option *entry, char text[TEXT_SIZE])
         break;
     case OPTION_REAL_UP_TO:
         snprintf(text, TEXT_SIZE, "a number above %g, up to %g", entry->low, entry->high);
+        break;
+    case OPTION_REAL_FROM:
+        snprintf(text, TEXT_SIZE, "a number from %g to %g", entry->low, entry->high);
+        break;
+    case OPTION_REALS:
+        snprintf(text, TEXT_SIZE, "numbers above %g and below %g with commas between, up to %d",
+                 entry->low, entry->high, OPTION_LIST_SIZE);
         break;
     case OPTION_SHARE:
         snprintf(text, TEXT_SIZE,
@@ -222,24 +92,91 @@ static bool read_count(const option *entry, const char *text, uint32_t *out_coun
     return true;
 }
 
-static bool read_real(const option *entry, const char *text, double *out_value)
+static bool in_range(const option *entry, double value)
 {
-    double value;
-
-    if (!parse_real(text, &value)) {
-        return false;
-    }
     /* The library takes it as f32: a value that rounds onto a limit is outside too. */
     const double rounded = (double)(float)value;
+    const bool above = value > entry->low && rounded > entry->low;
 
-    if (!(value > entry->low && rounded > entry->low)) {
+    switch (entry->kind) {
+    case OPTION_REAL_UP_TO:
+        return above && value <= entry->high;
+    case OPTION_REAL_FROM:
+        return value >= entry->low && value <= entry->high;
+    default:
+        return above && value < entry->high && rounded < entry->high;
+    }
+}
+
+static bool read_real(const option *entry, const char *text, double *out_value)
+{
+    return parse_real(text, out_value) && in_range(entry, *out_value);
+}
+
+enum { PART_SIZE = 64 };
+
+/* The part of `*text` up to its first comma, and `*text` behind that comma, or NULL after the last
+ * part. False when the part is too long. */
+static bool next_part(const char **text, char part[PART_SIZE])
+{
+    const size_t length = strcspn(*text, ",");
+
+    if (length >= PART_SIZE) {
         return false;
     }
-    if (entry->kind == OPTION_REAL ? !(value < entry->high && rounded < entry->high)
-                                   : !(value <= entry->high)) {
+    memcpy(part, *text, length);
+    part[length] = '\0';
+    *text = (*text)[length] == '\0' ? NULL : *text + length + 1;
+    return true;
+}
+
+static bool read_reals(const option *entry, const char *text, option_reals *out_list)
+{
+    option_reals list = {0};
+    char part[PART_SIZE];
+
+    while (text) {
+        if (list.count == OPTION_LIST_SIZE || !next_part(&text, part) ||
+            !read_real(entry, part, &list.items[list.count++])) {
+            return false;
+        }
+    }
+    *out_list = list;
+    return true;
+}
+
+static bool read_length(const option *entry, char *text, uint32_t *out_count)
+{
+    const size_t length = strlen(text);
+    const char unit = length > 0 ? text[length - 1] : '\0';
+    const unsigned shift = unit == 'K' ? 10 : unit == 'M' ? 20 : 0;
+    uint32_t factor;
+    uint64_t value;
+
+    if (shift == 0) {
+        return read_count(entry, text, out_count);
+    }
+    text[length - 1] = '\0';
+    factor = UINT32_C(1) << shift;
+    if (!parse_count(text, &value) || value > UINT32_MAX / factor) {
         return false;
     }
-    *out_value = value;
+    *out_count = (uint32_t)value * factor;
+    return *out_count >= entry->low && *out_count <= entry->high;
+}
+
+static bool read_counts(const option *entry, const char *text, option_counts *out_list)
+{
+    option_counts list = {0};
+    char part[PART_SIZE];
+
+    while (text) {
+        if (list.count == OPTION_LIST_SIZE || !next_part(&text, part) ||
+            !read_length(entry, part, &list.items[list.count++])) {
+            return false;
+        }
+    }
+    *out_list = list;
     return true;
 }
 
@@ -262,13 +199,28 @@ static bool read_share(const option *entry, const char *text, option_share *out_
 
 static bool read_choice(const option *entry, const char *text, int *out_value)
 {
-    for (const choice *c = entry->choices; c->name; c++) {
+    for (const option_choice *c = entry->choices; c->name; c++) {
         if (strcmp(c->name, text) == 0) {
             *out_value = c->value;
             return true;
         }
     }
     return false;
+}
+
+static bool read_choices(const option *entry, const char *text, option_enums *out_list)
+{
+    option_enums list = {0};
+    char part[PART_SIZE];
+
+    while (text) {
+        if (list.count == OPTION_LIST_SIZE || !next_part(&text, part) ||
+            !read_choice(entry, part, &list.items[list.count++])) {
+            return false;
+        }
+    }
+    *out_list = list;
+    return true;
 }
 
 static bool add_to_list(option_list *list, const char *text)
@@ -293,8 +245,12 @@ static bool read_value(const option *entry, const char *text, void *field)
         return *text != '\0' && add_to_list(field, text);
     case OPTION_CHOICE:
         return read_choice(entry, text, field);
+    case OPTION_CHOICES:
+        return read_choices(entry, text, field);
     case OPTION_COUNT:
         return read_count(entry, text, field);
+    case OPTION_COUNTS:
+        return read_counts(entry, text, field);
     case OPTION_PAGE: {
         uint32_t *page = field;
 
@@ -304,7 +260,10 @@ static bool read_value(const option *entry, const char *text, void *field)
         return parse_count(text, field);
     case OPTION_REAL:
     case OPTION_REAL_UP_TO:
+    case OPTION_REAL_FROM:
         return read_real(entry, text, field);
+    case OPTION_REALS:
+        return read_reals(entry, text, field);
     case OPTION_SHARE:
         return read_share(entry, text, field);
     }
@@ -314,10 +273,11 @@ static bool read_value(const option *entry, const char *text, void *field)
 static const option *find_option(const char *name, size_t length, int command, bool *out_elsewhere)
 {
     *out_elsewhere = false;
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        if (strlen(table[i].name) == length && memcmp(table[i].name, name, length) == 0) {
-            if (table[i].commands & command) {
-                return &table[i];
+    for (size_t i = 0; i < option_total; i++) {
+        if (strlen(option_table[i].name) == length &&
+            memcmp(option_table[i].name, name, length) == 0) {
+            if (option_table[i].commands & command) {
+                return &option_table[i];
             }
             *out_elsewhere = true;
         }
@@ -330,7 +290,8 @@ static const char *command_name(int command)
     return command == COMMAND_DEVICES  ? "devices"
            : command == COMMAND_ATTEND ? "attend"
            : command == COMMAND_DECODE ? "decode"
-                                       : "eval";
+           : command == COMMAND_EVAL   ? "eval"
+                                       : "bench";
 }
 
 int options_parse(tool_options *out_options, int command, int argument_count,
@@ -346,9 +307,17 @@ int options_parse(tool_options *out_options, int command, int argument_count,
         .on_miss = VSA_MISS_DENSE,
         .epsilon = 0.1,
         .delta = 0.1,
+        .top_p = 0.9,
         .sink_tokens = 128,
         .window_tokens = 128,
         .top_k = {.is_fraction = true, .fraction = 0.02},
+        .repeat = 9,
+        .error_rows = 64,
+        .q_heads = 32,
+        .kv_heads = 8,
+        .head_dim = 128,
+        .logit_std = 1.0,
+        .time_limit = 300.0,
     };
 
     for (int i = 0; i < argument_count; i++) {
@@ -393,15 +362,15 @@ int options_parse(tool_options *out_options, int command, int argument_count,
             return tool_fail(EXIT_BAD_INPUT, "option --%s: '%s' must be %s", entry->name, value,
                              allowed);
         }
-        out_options->given |= UINT64_C(1) << (entry - table);
+        out_options->given |= UINT64_C(1) << (entry - option_table);
     }
     return EXIT_DONE;
 }
 
 bool options_given(const tool_options *options, const char *name)
 {
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        if ((options->given >> i & 1) != 0 && strcmp(table[i].name, name) == 0) {
+    for (size_t i = 0; i < option_total; i++) {
+        if ((options->given >> i & 1) != 0 && strcmp(option_table[i].name, name) == 0) {
             return true;
         }
     }
@@ -410,8 +379,8 @@ bool options_given(const tool_options *options, const char *name)
 
 void options_help(int command)
 {
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        const option *entry = &table[i];
+    for (size_t i = 0; i < option_total; i++) {
+        const option *entry = &option_table[i];
         char names[NAMES_SIZE] = "";
         char left[TEXT_SIZE + 32];
 
@@ -446,6 +415,7 @@ vsa_policy options_policy(const tool_options *options)
         .max_samples = options->max_samples,
         .epsilon = (float)options->epsilon,
         .delta = (float)options->delta,
+        .value_floor = (float)options->value_floor,
     };
 
     if (options->base.is_fraction) {
@@ -459,39 +429,4 @@ vsa_policy options_policy(const tool_options *options)
         policy.base_max_samples = 256;
     }
     return policy;
-}
-
-static const char *choice_name(const choice *choices, int value)
-{
-    for (const choice *c = choices; c->name; c++) {
-        if (c->value == value) {
-            return c->name;
-        }
-    }
-    return "?";
-}
-
-const char *options_method_name(int method)
-{
-    return choice_name(methods, method);
-}
-const char *options_scorer_name(int scorer)
-{
-    return choice_name(scorers, scorer);
-}
-const char *options_bound_name(int bound)
-{
-    return choice_name(bounds, bound);
-}
-const char *options_target_name(int target)
-{
-    return choice_name(targets, target);
-}
-const char *options_on_miss_name(int on_miss)
-{
-    return choice_name(miss_actions, on_miss);
-}
-const char *options_dtype_name(int dtype)
-{
-    return choice_name(dtypes, dtype);
 }

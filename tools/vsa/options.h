@@ -1,6 +1,6 @@
 /*
- * options.h - the command line as a table: one entry per option says its name, its value and its
- * range, and serves the parser, its messages and --help alike.
+ * options.h - the command line as option_table.h describes it: one entry per option serves the
+ * parser, its messages and --help alike.
  */
 #ifndef VSA_TOOL_OPTIONS_H
 #define VSA_TOOL_OPTIONS_H
@@ -10,7 +10,13 @@
 
 #include "vsa.h"
 
-enum { COMMAND_DEVICES = 1, COMMAND_ATTEND = 2, COMMAND_DECODE = 4, COMMAND_EVAL = 8 };
+enum {
+    COMMAND_DEVICES = 1,
+    COMMAND_ATTEND = 2,
+    COMMAND_DECODE = 4,
+    COMMAND_EVAL = 8,
+    COMMAND_BENCH = 16
+};
 
 /* "128" is a count, "0.05" a fraction. */
 typedef struct option_share {
@@ -27,6 +33,23 @@ typedef struct option_list {
     uint32_t count;
 } option_list;
 
+/* Several numbers in one value. */
+typedef struct option_reals {
+    double items[OPTION_LIST_SIZE];
+    uint32_t count;
+} option_reals;
+
+typedef struct option_counts {
+    uint32_t items[OPTION_LIST_SIZE];
+    uint32_t count;
+} option_counts;
+
+/* Several of an option's choices. */
+typedef struct option_enums {
+    int items[OPTION_LIST_SIZE];
+    uint32_t count;
+} option_enums;
+
 typedef struct tool_options {
     /* What follows the command's name, and which entries of the table it names, a bit each:
      * options_given. */
@@ -42,6 +65,18 @@ typedef struct tool_options {
     /* Of eval */
     option_list specifications; /* --synthetic, which eval takes several times */
     uint32_t queries;           /* only the last of every layer; 0 = all */
+    uint32_t tokens;            /* of the built-in inputs; 0 = the default */
+    option_reals densities;     /* none: a sweep of settings */
+
+    /* Of bench */
+    option_counts lengths; /* none: the default ones */
+    option_enums methods;  /* none: all */
+    option_counts tuning;  /* none, or the 4 fields of vsa_tuning */
+    uint32_t repeat, error_rows;
+    uint32_t q_heads, kv_heads, head_dim;
+    double logit_std;
+    double time_limit; /* seconds */
+    bool tune;
 
     /* Output */
     bool json, steps, no_progress, strict_exit, dump_indices;
@@ -54,7 +89,7 @@ typedef struct tool_options {
 
     /* Method; enums as int */
     int method, scorer, bound, target, on_miss;
-    double epsilon, delta, top_p;
+    double epsilon, delta, top_p, value_floor;
     uint32_t sink_tokens, window_tokens, max_samples;
     option_share top_k;
     option_share base; /* count 0: the default, a fraction between two limits */

@@ -19,6 +19,7 @@ typedef struct report {
     vsa_certificate *certificates;
     size_t count, capacity;
     uint64_t bytes_read, bytes_dense;
+    uint64_t gathered_tokens; /* rows of V, over all stages */
     double gpu_ms;
 } report;
 
@@ -29,6 +30,10 @@ void report_destroy(report *sum);
 
 /* True if every row is EXACT or MET. */
 bool report_check(const report *sum, vsa_certificate_summary *out_summary);
+
+/* The fields of what rows met with: by vsa_certificate_flag, and rows of V gathered. */
+void report_flags_to_json(const vsa_certificate_summary *rows, uint64_t gathered_tokens,
+                          struct cJSON *object);
 
 /* The fields that attend and decode share. `object` may be NULL after memory ran out. */
 void report_to_json(const report *sum, const vsa_device_info *device, const tool_options *options,

@@ -64,22 +64,10 @@ static vsa_result create_session(const tool_device *device, const trace *input,
 int session_set_create(const tool_device *device, const trace *input, const tool_options *options,
                        uint32_t max_queries, session_set *out_set)
 {
-    bool refused;
-    const int code = session_set_try(device, input, options, max_queries, out_set, &refused);
-
-    return refused
-               ? device_fail(device, VSA_ERROR_UNSUPPORTED_CONFIG, "the session cannot be created")
-               : code;
-}
-
-int session_set_try(const tool_device *device, const trace *input, const tool_options *options,
-                    uint32_t max_queries, session_set *out_set, bool *out_refused)
-{
     const uint32_t count = input->layer_count;
     uint32_t members;
     int code;
 
-    *out_refused = false;
     *out_set = (session_set){
         .sessions = calloc(count, sizeof *out_set->sessions),
         .slots = calloc(count, sizeof *out_set->slots),
@@ -104,9 +92,7 @@ int session_set_try(const tool_device *device, const trace *input, const tool_op
                                                  max_queries, session);
 
         if (result != VSA_SUCCESS) {
-            *out_refused = result == VSA_ERROR_UNSUPPORTED_CONFIG;
-            code = *out_refused ? EXIT_BAD_INPUT
-                                : device_fail(device, result, "the session cannot be created");
+            code = device_fail(device, result, "the session cannot be created");
             goto fail;
         }
         out_set->session_count++;

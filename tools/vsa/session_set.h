@@ -28,10 +28,6 @@ uint32_t session_set_step_queries(const trace *input);
  * error. */
 int session_set_create(const tool_device *device, const trace *input, const tool_options *options,
                        uint32_t max_queries, session_set *out_set);
-/* The same; when the library does not support the configuration, *out_refused is true, nothing is
- * printed and the library's sentence is in the device. */
-int session_set_try(const tool_device *device, const trace *input, const tool_options *options,
-                    uint32_t max_queries, session_set *out_set, bool *out_refused);
 /* Accepts a zero-initialised set. */
 void session_set_destroy(session_set *set);
 

@@ -56,8 +56,11 @@ typedef enum synthetic_kind {
     KIND_UNIFORM,
     KIND_LAPLACE,
     KIND_HEAVY,
+    KIND_BIMODAL,
     KIND_LOCAL,
     KIND_NEEDLE,
+    KIND_OUTLIER,
+    KIND_ALIGNED,
     KIND_COUNT
 } synthetic_kind;
 
@@ -68,14 +71,18 @@ static const struct {
     [KIND_UNIFORM] = {"uniform", "logits uniform around 0"},
     [KIND_LAPLACE] = {"laplace", "two-sided exponential logits"},
     [KIND_HEAVY] = {"heavy", "Student logits with 3 degrees of freedom: a few tokens dominate"},
+    [KIND_BIMODAL] = {"bimodal", "normal logits, a share `high` of them `gap` above the others"},
     [KIND_LOCAL] = {"local", "normal logits that fall by 1 every `decay` tokens of distance"},
     [KIND_NEEDLE] = {"needle", "normal logits, and `needles` tokens that hold about `mass` of D"},
+    [KIND_OUTLIER] = {"outlier", "normal logits; in `channels` channels K is `size` off 0 and V "
+                                 "`size` times larger"},
+    [KIND_ALIGNED] = {"aligned", "normal logits, and V holds K: align=1 unless given"},
 };
 
 typedef struct synthetic_spec {
     synthetic_kind kind;
     double tokens, queries, q_heads, kv_heads, dim, layers, seed;
-    double std, vmean, decay, needles, mass;
+    double std, vmean, decay, needles, mass, high, gap, channels, size, align;
 } synthetic_spec;
 
 typedef struct spec_key {
@@ -101,6 +108,11 @@ static const spec_key keys[] = {
     {"decay", FIELD(decay), false, 512, 1, 16777216, "kind local: tokens per unit of logit"},
     {"needles", FIELD(needles), true, 4, 1, 4096, "kind needle: how many"},
     {"mass", FIELD(mass), false, 0.5, 0.001, 0.999, "kind needle: share of D"},
+    {"high", FIELD(high), false, 0.1, 0, 1, "kind bimodal: share of the upper logits"},
+    {"gap", FIELD(gap), false, 4, 0, 50, "kind bimodal: between the means of the logits"},
+    {"channels", FIELD(channels), true, 4, 1, 32, "kind outlier: how many"},
+    {"size", FIELD(size), false, 10, 0, 1000, "kind outlier"},
+    {"align", FIELD(align), false, 0, -100, 100, "how much of K is in V, beside mean and noise"},
 };
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
@@ -171,6 +183,7 @@ static int parse_spec(const char *text, synthetic_spec *spec)
                          (int)kind_length, text);
     }
     spec->kind = (synthetic_kind)kind;
+    spec->align = spec->kind == KIND_ALIGNED ? 1.0 : 0.0;
 
     for (const char *c = text + kind_length; *c;) {
         const size_t length = strcspn(++c, ",");
@@ -253,6 +266,11 @@ static double shaped_logit(random_state *random, const synthetic_spec *spec, uin
         }
         return spec->std * z / sqrt(chi2);
     }
+    case KIND_BIMODAL: {
+        const bool is_high = random_unit(random) < spec->high;
+
+        return spec->std * random_normal(random) + (is_high ? spec->gap : 0.0);
+    }
     case KIND_LOCAL:
         /* Against the end of the sequence: for a query at another position all logits move by
          * the same constant, which softmax ignores. */
@@ -303,37 +321,68 @@ static void make_shaped_keys(random_state *random, const synthetic_spec *spec, c
     }
 }
 
+/* Queries whose logits are independent of each other, not those of a whole group alike. */
+static bool has_free_queries(const synthetic_spec *spec)
+{
+    return spec->kind == KIND_GAUSSIAN || spec->kind == KIND_OUTLIER;
+}
+
+static void make_free_keys(random_state *random, const synthetic_spec *spec, float *k)
+{
+    const uint32_t tokens = (uint32_t)spec->tokens, dim = (uint32_t)spec->dim;
+    const uint32_t channels = spec->kind == KIND_OUTLIER ? (uint32_t)spec->channels : 0;
+
+    for (uint32_t i = 0; i < tokens; i++) {
+        for (uint32_t c = 0; c < dim; c++) {
+            k[(size_t)i * dim + c] =
+                (float)(random_normal(random) + (c < channels ? spec->size : 0.0));
+        }
+    }
+}
+
+/* In place of the noise alone, V may also hold a part of K: then heavy tokens have other values than
+ * light ones. */
+static void make_values(random_state *random, const synthetic_spec *spec, const float *k, float *v)
+{
+    const uint32_t tokens = (uint32_t)spec->tokens, dim = (uint32_t)spec->dim;
+    const uint32_t channels = spec->kind == KIND_OUTLIER ? (uint32_t)spec->channels : 0;
+
+    for (uint32_t i = 0; i < tokens; i++) {
+        for (uint32_t c = 0; c < dim; c++) {
+            const size_t at = (size_t)i * dim + c;
+            const double value = spec->vmean + random_normal(random) + spec->align * (double)k[at];
+
+            v[at] = (float)(c < channels ? spec->size * value : value);
+        }
+    }
+}
+
 static void fill_layer(random_state *random, const synthetic_spec *spec, double *logits,
                        trace_layer *layer)
 {
     const uint32_t dim = layer->head_dim_k, group = layer->q_heads / layer->kv_heads;
     const size_t plane = (size_t)layer->tokens * dim;
     const double length = sqrt((double)dim); /* of a query: 1 / scale */
+    const bool is_free = has_free_queries(spec);
 
     for (uint32_t h = 0; h < layer->kv_heads; h++) {
         double u[256], w[256];
-        float *k = layer->k + h * plane;
 
         random_direction(random, dim, NULL, u);
-        if (spec->kind == KIND_GAUSSIAN) {
-            for (size_t i = 0; i < plane; i++) {
-                k[i] = (float)random_normal(random);
-            }
+        if (is_free) {
+            make_free_keys(random, spec, layer->k + h * plane);
         } else {
-            make_shaped_keys(random, spec, u, logits, k);
+            make_shaped_keys(random, spec, u, logits, layer->k + h * plane);
         }
-        for (size_t i = 0; i < plane; i++) {
-            layer->v[h * plane + i] = (float)(spec->vmean + random_normal(random));
-        }
+        make_values(random, spec, layer->k + h * plane, layer->v + h * plane);
         for (uint32_t j = 0; j < group * layer->queries; j++) {
             float *q = layer->q + ((size_t)h * group * layer->queries + j) * dim;
 
-            random_direction(random, dim, spec->kind == KIND_GAUSSIAN ? NULL : u, w);
+            random_direction(random, dim, is_free ? NULL : u, w);
             for (uint32_t c = 0; c < dim; c++) {
                 /* A shaped query shares u with its group; a quarter of its own direction gives
                  * each row logits of its own, off by a normal deviation of .25. */
-                q[c] = (float)(length * (spec->kind == KIND_GAUSSIAN ? spec->std * w[c]
-                                                                     : u[c] + 0.25 * w[c]));
+                q[c] = (float)(length * (is_free ? spec->std * w[c] : u[c] + 0.25 * w[c]));
             }
         }
     }

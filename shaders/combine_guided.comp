@@ -1,0 +1,324 @@
+#version 450
+// Guaranteed-error aggregation for method guided: one workgroup per row, after every stage
+// (push.round) for which the row's group drew samples. Merges the partials, estimates the output and
+// its error, and finishes the row, hands it to the dense pass, or asks for a larger scale c.
+// Formulas and order of decisions: docs/algorithm.md, "Guided".
+// In: PARTIALS, moments, bins. Out: out, certificates, scales, dispatch arguments. Grid: (1, row).
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "math.glsl"
+#include "output.glsl"
+#include "quantile.glsl"
+
+layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_DENSE_ON_MISS) const uint DENSE_ON_MISS = 1;
+
+layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; };
+
+#include "estimate.glsl"
+#include "guide.glsl"
+
+const uint MIN_SAMPLES = 32;
+const float MARGIN = 1.0 + 1.0 / VSA_MARGIN;
+const float LEAST_GROWTH = 1.0 + 1.0 / 16.0;
+const float HEAVY_GROWTH = 4.0;
+
+// What the next stage is asked for: a scale, or the sum that guide_solve turns into one.
+struct Wish {
+    float scale;
+    float squares;
+};
+
+// An error, what it is relative to, and the error of D.
+struct Errors {
+    float target;
+    float size;
+    float normaliser;
+};
+
+// ---- bound clt
+
+// Of the sum of sampled weights: from the random groups, one value each.
+float normaliser_error(Estimate e, float light)
+{
+    float mean = e.sampled_sum / float(GROUPS);
+    precise float squares = 0.0;
+    for (uint i = 0; i < LOOP(GROUPS); i++) {
+        float own = group_sum[i] - mean;
+        squares += own * own;
+    }
+    precise float variance = float(GROUPS) / float(GROUPS - 1) * squares * light;
+    precise float error = sqrt(T31_SQUARED * variance) / e.denominator;
+    return error;
+}
+
+Errors clt_errors(uint row, Estimate e, inout uint flags)
+{
+    Errors errors = Errors(0.0, 1.0, 0.0);
+    bool sampled = e.moments.x > 0.0;
+    // The samples' sum of squares against what it estimates. Known weights say that themselves;
+    // else the share of the sampled probability that is not certain.
+    precise float correction = KNOWN ? e.moments.y / e.squares : 1.0 - e.moments.w / e.moments.z;
+    if (!KNOWN && sampled) {
+        errors.normaliser = normaliser_error(e, correction);
+    }
+    if (TARGET == VSA_TARGET_D) {
+        errors.target = errors.normaliser;
+        return errors;
+    }
+    precise float variance = 0.0;
+    float quantile = 0.0;
+    if (sampled) {
+        Spread groups = group_spread(row, e);
+        quantile = rank_quantile(groups.rank);
+        variance = float(GROUPS) * groups.trace * correction;
+    }
+    errors.size = relative_size(e, variance, flags);
+    precise float error = errors.size > 0.0 ? sqrt(quantile * variance / errors.size) : INFINITE;
+    errors.target = error;
+    return errors;
+}
+
+// ---- bound strict
+
+const float STAGE_SHARE[4] = float[4](0.05, 0.7, 0.2, 0.05);
+
+// How far a sum of independent terms up to `largest`, with observed squares y, may be off. The shares
+// are of the stage's delta: for the sum, and for its variance.
+float bernstein(float delta, float sum_share, float variance_share, float largest, float y)
+{
+    float steps = log(2.0 / (sum_share * delta));
+    float slack = largest * sqrt(0.5 * log(1.0 / (variance_share * delta)));
+    float deviation = sqrt(y + slack * slack) + slack;
+    float range = largest * steps / 3.0;
+    return range + sqrt(range * range + 2.0 * deviation * deviation * steps);
+}
+
+// What Bernstein's inequality is fed with; c' = c / shrink multiplies all but the lengths by shrink.
+struct Terms {
+    float unit;            // bound of a sampled weight
+    float radius;          // of |v - a|
+    float vector_squares;  // y
+    float weight_squares;
+    float moved;           // |out - a|; target numerator: |a|
+    float denominator;
+};
+
+// Bounds of the errors of out (absolute) and D (relative) if the scale were c / shrink.
+vec2 strict_radii(Terms t, uint stage, float shrink)
+{
+    float delta = STAGE_SHARE[stage] * DELTA;
+    float unit = t.unit * shrink;
+    if (KNOWN) {
+        return vec2(bernstein(delta, 0.9, 0.1, unit * t.radius, t.vector_squares * shrink) /
+                        t.denominator, 0.0);
+    }
+    bool both = TARGET != VSA_TARGET_D;
+    float weights = bernstein(delta, both ? 0.1 : 0.9, 0.1, unit, t.weight_squares * shrink);
+    float left = t.denominator - weights;
+    if (left <= 0.0) {
+        return vec2(INFINITE);
+    }
+    float vectors = both ? bernstein(delta, 0.7, 0.1, unit * t.radius, t.vector_squares * shrink)
+                         : 0.0;
+    // out = a + N_a / D, the numerator N_a + a D.
+    return vec2((vectors + t.moved * weights) / (TARGET == VSA_TARGET_N ? t.denominator : left),
+                weights / left);
+}
+
+// The largest factor by which the bound of a weight has to shrink in the next stage.
+float strict_shrink(Terms t, float share, float goal)
+{
+    t.vector_squares *= share;
+    t.weight_squares *= share;
+    float low = 0.0;    // of -log2
+    float high = 24.0;
+    for (uint i = 0; i < LOOP(24); i++) {
+        float middle = 0.5 * (low + high);
+        vec2 next = strict_radii(t, push.round + 1u, exp2(-middle));
+        if ((TARGET == VSA_TARGET_D ? next.y : next.x) > goal) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return exp2(-high);
+}
+
+// Weight of the tokens that a scale leaves light, by the bins.
+float light_weight(uint row, float scale) { return guide_tokens(row, scale).sampled / scale; }
+
+Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
+{
+    // Weights here are relative to e^maximum, c to the row's largest score.
+    Terms t;
+    t.unit = e.unit / scale;
+    float centre = sqrt(e.centre_squared);
+    float largest = uintBitsToFloat(control[row_word(row, VSA_R_RADIUS)]);
+    t.radius = largest + centre;
+    t.vector_squares = max(e.sampled_norms - 2.0 * e.along + e.centre_squared * e.sampled_sum, 0.0) *
+                       t.unit;
+    t.weight_squares = e.sampled_sum * t.unit;
+    t.moved = TARGET == VSA_TARGET_N ? centre : sqrt(e.moved);
+    t.denominator = e.denominator;
+    float out_length = sqrt(e.out_squared);
+    wish = Wish(0.0, 0.0);
+    bool sampled = e.moments.x > 0.0;
+    vec2 radii = sampled ? strict_radii(t, push.round, 1.0) : vec2(0.0);
+    Errors errors = Errors(radii.y, 1.0, radii.y);
+    if (TARGET != VSA_TARGET_D) {
+        errors.target = radii.x < out_length ? radii.x / (out_length - radii.x) : INFINITE;
+        errors.size = out_length;
+    }
+    if (errors.target > EPSILON && push.round + 1u < VSA_ROUNDS) {
+        float goal = EPSILON;
+        if (TARGET != VSA_TARGET_D) {
+            // The next centre is what the samples say of the light tokens' mean.
+            goal = EPSILON * out_length / (1.0 + EPSILON);
+            t.radius = largest + sqrt(e.mean_squared);
+            t.vector_squares = max(e.sampled_norms - e.mean_squared * e.sampled_sum, 0.0) * t.unit;
+            t.moved = TARGET == VSA_TARGET_N ? sqrt(e.mean_squared) : sqrt(e.from_mean);
+        }
+        float light = light_weight(row, scale);
+        float share = 1.0;
+        float shrink = 1.0;
+        // A larger scale has fewer light tokens left: solved again with what the last answer leaves.
+        for (uint i = 0; i < LOOP(3); i++) {
+            shrink = strict_shrink(t, share, goal);
+            share = light > 0.0 ? light_weight(row, scale / shrink) / light : 1.0;
+        }
+        wish.scale = 1.1 * scale / shrink;
+    }
+    return errors;
+}
+
+// ---- decision
+
+Guide next_guide(uint row, Wish wish)
+{
+    if (wish.scale > 0.0) {
+        return guide_tokens(row, wish.scale);
+    }
+    return guide_solve(row, wish.squares, 0.0);
+}
+
+void decide_row(uint row, uint group)
+{
+    Sample s = sample_of(row, group);
+    Estimate e = estimate_row(row, group, s);
+    float scale = uintBitsToFloat(control[row_word(row, VSA_R_SCALE)]);
+    uint candidates = guide_candidates(group);
+    Decision d = Decision(0u, 0u, 0.0, 0.0, 0u);
+    bool valid = is_valid(row, e);
+    bool few = s.count < MIN_SAMPLES && e.moments.x > 0.0;
+    bool settled = TARGET == VSA_TARGET_D && KNOWN;   // D is exact
+    // A sampled token that weighs more than its score allows: above the bound, or, without one, so
+    // much more that this sample cannot be trusted, only a larger one.
+    float allowed = e.unit / scale;
+    bool broken = BOUND == VSA_BOUND_IS_STRICT && !KNOWN && e.heaviest > allowed * 1.0001;
+    bool heavy = BOUND != VSA_BOUND_IS_STRICT && !KNOWN && e.heaviest > HEAVY_GROWTH * allowed &&
+                 e.heaviest > 0.5 * EPSILON * e.denominator;
+    Errors errors = Errors(0.0, 1.0, 0.0);
+    Wish wish = Wish(0.0, 0.0);
+    if (!settled && valid && !few) {
+        if (BOUND == VSA_BOUND_IS_STRICT) {
+            errors = strict_errors(row, e, scale, wish);
+        } else {
+            errors = clt_errors(row, e, d.flags);
+            // In units of the row's largest weight, as the bins are.
+            precise float squares = e.moments.y / (e.unit * e.unit);
+            precise float ratio = EPSILON / errors.target;
+            wish.squares = errors.target <= EPSILON
+                ? squares * ratio * ratio
+                : squares * min(ratio * ratio / MARGIN, 1.0 / LEAST_GROWTH);
+        }
+    }
+    // What does hold when the row ends here: nothing, if a token is out of line.
+    d.error = heavy ? INFINITE : errors.target;
+    d.normaliser_bound = errors.normaliser;
+    if (heavy) {
+        wish.squares = min(wish.squares, e.moments.y / (e.unit * e.unit * HEAVY_GROWTH));
+    }
+    bool met = d.error <= EPSILON && !heavy;
+    Guide guide = Guide(true, scale, float(s.count), 0.0);
+    if (valid && !few && errors.size > 0.0 && d.error > 0.0 &&
+        (wish.scale > 0.0 || wish.squares > 0.0)) {
+        guide = next_guide(row, wish);
+    }
+    d.wanted = uint(min(ceil(guide.sampled / (met ? 1.0 : MARGIN)), float(candidates)));
+    bool dense = guide_is_dense(guide, candidates);
+    bool capped = guide.sampled > float(MAX_SAMPLES);
+    if (valid && !met && capped) {
+        guide = guide_solve(row, 0.0, float(MAX_SAMPLES));
+    }
+    bool last = push.round + 1u == VSA_ROUNDS || (capped && guide.scale < LEAST_GROWTH * scale);
+
+    if (!valid) {
+        d.status = VSA_STATUS_INVALID;
+    } else if (broken) {
+        d.status = VSA_STATUS_EXACT;
+        d.flags |= VSA_FLAG_BOUND_BROKEN;
+    } else if (few) {
+        d.status = VSA_STATUS_EXACT;
+    } else if (errors.size <= 0.0) {
+        d.status = VSA_STATUS_EXACT;
+        d.flags |= VSA_FLAG_UNATTAINABLE;
+    } else if (met) {
+        d.status = VSA_STATUS_MET;
+    } else if (dense) {
+        d.status = VSA_STATUS_EXACT;
+        d.flags |= heavy ? VSA_FLAG_HEAVY_SAMPLE : VSA_FLAG_UNATTAINABLE;
+    } else if (last) {
+        d.flags |= heavy ? VSA_FLAG_HEAVY_SAMPLE : 0;
+        d.status = DENSE_ON_MISS != 0u ? VSA_STATUS_EXACT : VSA_STATUS_MISSED;
+    }
+
+    barrier();
+    uint tid = gl_LocalInvocationID.x;
+    for (uint quad = tid; CENTRED && quad < DV / 4; quad += WG) {
+        partials[centre_at(row) + quad] = mean_shared[quad];
+    }
+    if (d.status == 0u) {
+        if (tid == 0u) {
+            uint word = row_word(row, 0u);
+            control[word + VSA_R_SCALE] = floatBitsToUint(guide.scale);
+            control[word + VSA_R_WANTED] = d.wanted;
+            control[word + VSA_R_STATUS] = 0u;
+            atomicMax(control[group_word(group, VSA_G_EXTENDED)], push.round + 1u);
+        }
+        request_samples(group);
+    } else if (d.status == VSA_STATUS_EXACT) {
+        if (tid == 0u) {
+            uint word = row_word(row, 0u);
+            control[word + VSA_R_SCALE] = 0u;   // asks for nothing any more
+            control[word + VSA_R_OLD] = s.count;
+            control[word + VSA_R_GRANTED] = s.count;
+            control[word + VSA_R_WANTED] = d.wanted;
+            control[word + VSA_R_STATUS] = d.status;
+            control[word + VSA_R_FLAGS] = d.flags & ~uint(VSA_FLAG_FLOORED);
+        }
+        request_dense(group);
+    } else {
+        // Another row of the group may go on: then this one is estimated again, with more samples.
+        finish_row(row, group, d, e, s);
+    }
+}
+
+void main()
+{
+    uint row = gl_WorkGroupID.y + push.first_y;
+    uint group = row / GROUP;
+    bool first = push.round == 0u;
+    if (control[group_word(group, VSA_G_LENGTH)] == 0u) {
+        if (first) {
+            finish_empty(row, group);
+        }
+    } else if (control[row_word(row, VSA_R_STATUS)] == VSA_STATUS_EXACT) {
+        if (first) {
+            request_dense(group);
+        }
+    } else if (control[group_word(group, VSA_G_EXTENDED)] >= push.round) {
+        decide_row(row, group);
+    }
+}

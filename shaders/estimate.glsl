@@ -1,0 +1,362 @@
+// What one row's partials say: the estimate of D and out, the spread of its random groups, and the
+// writing of a finished row. docs/algorithm.md, "Estimate", "Error", "Guided".
+// Needs the bindings `control` and `partials`, math.glsl, output.glsl; WG = (GROUPS / 2)^2.
+#ifndef ESTIMATE_GLSL
+#define ESTIMATE_GLSL
+#include "reduce.glsl"
+
+layout(constant_id = VSA_ID_MOMENTS_OFFSET) const uint MOMENTS_OFFSET = 0;
+layout(constant_id = VSA_ID_CENTRE_OFFSET) const uint CENTRE_OFFSET = 0;
+layout(constant_id = VSA_ID_STATE_STRIDE) const uint STATE_STRIDE = 0;
+layout(constant_id = VSA_ID_VALUE_FLOOR) const float VALUE_FLOOR = 0.0;
+layout(constant_id = VSA_ID_SCORER) const uint SCORER = VSA_SCORER_IS_EXACT;
+
+const uint GROUPS = VSA_RANDOM_GROUPS;
+const uint TILE_QUADS = 8;   // of 4 channels
+// Guided, bound strict: differences to a fixed centre instead of a ratio.
+const bool CENTRED = GUIDED != 0 && STATE_STRIDE != 0;
+// Every logit of the residual is known.
+const bool KNOWN = TOKEN_STRIDE != 0 && SCORER == VSA_SCORER_IS_EXACT;
+
+shared float scale_shared[WG];
+shared float group_scale[GROUPS];
+shared float group_sum[GROUPS];
+shared vec4 out_shared[DV / 4];
+shared vec4 centre_shared[DV / 4];
+shared vec4 mean_shared[CENTRED ? DV / 4 : 1];   // B / l
+shared vec4 rho_shared[GROUPS * (TILE_QUADS + 1)];
+
+// In units of 4 words: the header (VSA_PARTIAL_...) and the values of a partial.
+uint partial_at(uint row, uint slot) { return partial_word(row, slot) / 4u; }
+uint values_at(uint row, uint slot) { return partial_at(row, slot) + VSA_PARTIAL_VALUES / 4; }
+uint centre_at(uint row) { return (CENTRE_OFFSET + row * DV) / 4u; }
+
+struct Sample {
+    uint residual;   // N
+    uint count;      // b
+    uint members;    // of the exact set
+};
+
+struct Estimate {
+    float maximum;       // sums below are relative to e^maximum
+    float denominator;   // D
+    float ratio;         // R
+    float sampled_sum;   // l
+    float squares;       // sum of w^2 (guided: of x^2) over the samples
+    float heaviest;      // largest sampled weight
+    float out_squared;   // |out|^2
+    float value_squared; // v_rms^2, when NORMS
+    vec4 moments;        // of residual.comp or pick.comp
+    float unit;          // e^(row's largest score - maximum)
+    float sampled_norms; // C, when NORMS
+    float along;         // a . B   (CENTRED)
+    float centre_squared; // |a|^2
+    float moved;         // |out - a|^2
+    float mean_squared;  // |B / l|^2
+    float from_mean;     // |out - B / l|^2
+};
+
+uint members_of(uint group)
+{
+    uint length = control[group_word(group, VSA_G_LENGTH)];
+    return length - control[group_word(group, VSA_G_RESIDUAL)];
+}
+
+Sample sample_of(uint row, uint group)
+{
+    return Sample(control[group_word(group, VSA_G_RESIDUAL)],
+                  control[row_word(row, VSA_R_GRANTED)], members_of(group));
+}
+
+// As they are, relative to the row's largest score.
+vec4 residual_moments(uint row, uint group)
+{
+    uint length = control[group_word(group, VSA_G_LENGTH)];
+    uint chunks = (length + VSA_SELECT_CHUNK - 1u) / VSA_SELECT_CHUNK;
+    vec4 sums = vec4(0.0);
+    float largest = 0.0;
+    for (uint i = gl_LocalInvocationID.x; i < chunks; i += WG) {
+        vec4 chunk = partials[(MOMENTS_OFFSET / 4) + row * (TOKEN_STRIDE / VSA_SELECT_CHUNK) + i];
+        sums += chunk;
+        largest = max(largest, chunk.z);
+    }
+    sums = reduce_sum(sums);
+    if (GUIDED == 0u) {
+        sums.z = reduce_max(vec4(largest)).x;
+    }
+    return sums;
+}
+
+// Also fills group_scale, group_sum, out_shared and centre_shared. All invocations return the same.
+Estimate estimate_row(uint row, uint group, Sample s)
+{
+    uint tid = gl_LocalInvocationID.x;
+    uint split_members = exact_chunk(s.members);
+    uint splits = (s.members + split_members - 1u) / split_members;
+    vec4 header = vec4(MASKED, 0.0, 0.0, 0.0);
+    if (SAMPLES != 0u && tid < min(GROUPS, s.count)) {
+        header = partials[partial_at(row, EXACT_SPLITS + tid)];
+    }
+    float own_max = header[VSA_PARTIAL_MAX];
+    float exact_max = MASKED;
+    for (uint i = tid; i < splits; i += WG) {
+        exact_max = max(exact_max, partials[partial_at(row, i)][VSA_PARTIAL_MAX]);
+    }
+    vec4 maxima = reduce_max(vec4(own_max, exact_max, MASKED, MASKED));
+    Estimate e;
+    e.maximum = max(maxima.x, maxima.y);
+    e.heaviest = weight(maxima.x, e.maximum);
+    e.moments = vec4(0.0);
+    e.unit = 1.0;
+    if (SAMPLES != 0u && TOKEN_STRIDE != 0u) {
+        // What was read may lie below the row's maximum; the clamp keeps the result finite, and so
+        // large that the row goes dense.
+        float above = order_value(control[row_word(row, VSA_R_MAX)]) - e.maximum;
+        e.unit = above > 0.0 ? exp(min(above, 20.0)) : exp_negative(above);
+        e.moments = residual_moments(row, group) *
+                    vec4(e.unit, e.unit * e.unit, GUIDED != 0u ? 1.0 : e.unit, 1.0);
+    }
+
+    float scale = weight(own_max, e.maximum);
+    float sum = scale * header[VSA_PARTIAL_SUM];
+    float squares = scale * scale * header[VSA_PARTIAL_SQUARES];
+    float norms = scale * header[VSA_PARTIAL_NORMS];
+    if (tid < GROUPS) {
+        group_scale[tid] = scale;
+        group_sum[tid] = sum;
+    }
+
+    // Exact set, a tile of splits at a time; invocation tid owns channels 4 tid to 4 tid + 3.
+    float exact_sum = 0.0;
+    float exact_norms = 0.0;
+    vec4 numerator = vec4(0.0);
+    for (uint base = 0; base < splits; base += WG) {
+        uint count = min(splits - base, WG);
+        if (tid < count) {
+            vec4 split = partials[partial_at(row, base + tid)];
+            float split_scale = weight(split[VSA_PARTIAL_MAX], e.maximum);
+            scale_shared[tid] = split_scale;
+            exact_sum += split_scale * split[VSA_PARTIAL_SUM];
+            exact_norms += split_scale * split[VSA_PARTIAL_NORMS];
+        }
+        barrier();
+        if (tid < DV / 4) {
+            for (uint i = 0; i < count; i++) {
+                numerator += scale_shared[i] * partials[values_at(row, base + i) + tid];
+            }
+        }
+        barrier();
+    }
+    vec4 sums = reduce_sum(vec4(exact_sum, sum, squares, norms));
+    e.sampled_sum = sums.y;
+    e.squares = sums.z;
+    e.sampled_norms = sums.w;
+    if (GUIDED != 0u && !KNOWN) {
+        e.denominator = sums.x + sums.y;
+        e.ratio = 1.0;
+    } else if (GUIDED != 0u) {
+        e.denominator = sums.x + e.moments.x;
+        e.ratio = CENTRED ? 1.0 : e.sampled_sum > 0.0 ? e.moments.x / e.sampled_sum : 0.0;
+    } else {
+        e.ratio = SAMPLES != 0u ? float(s.residual) / float(s.count) : 0.0;
+        e.denominator = sums.x + e.ratio * e.sampled_sum;
+    }
+
+    vec4 value = vec4(0.0);
+    vec4 centre = vec4(0.0);
+    vec4 sampled = vec4(0.0);
+    if (tid < DV / 4) {
+        uint groups = min(GROUPS, s.count);
+        for (uint i = 0; SAMPLES != 0u && i < groups; i++) {
+            sampled += group_scale[i] * partials[values_at(row, EXACT_SPLITS + i) + tid];
+        }
+        if (CENTRED) {
+            centre = push.round != 0u ? partials[centre_at(row) + tid] : vec4(0.0);
+            numerator += KNOWN ? (e.moments.x - e.sampled_sum) * centre : vec4(0.0);
+        }
+        value = (numerator + e.ratio * sampled) / e.denominator;
+        out_shared[tid] = value;
+        if (GUIDED != 0u && KNOWN) {
+            centre_shared[tid] = e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
+        } else {
+            centre_shared[tid] = TARGET == VSA_TARGET_O ? value : vec4(0.0);
+        }
+    }
+    vec4 products = reduce_sum(vec4(dot(value, value), dot(centre, sampled), dot(centre, centre),
+                                    NORMS != 0u ? exact_norms : 0.0));
+    vec4 moves = vec4(0.0);
+    if (CENTRED) {
+        vec4 mean = e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
+        if (tid < DV / 4) {
+            mean_shared[tid] = mean;
+        }
+        moves = reduce_sum(vec4(dot(value - centre, value - centre), dot(mean, mean),
+                                dot(value - mean, value - mean), 0.0));
+    }
+    e.moved = moves.x;
+    e.mean_squared = moves.y;
+    e.from_mean = moves.z;
+    e.out_squared = products.x;
+    e.along = products.y;
+    e.centre_squared = products.z;
+    e.value_squared = (products.w + e.ratio * e.sampled_norms) / e.denominator;
+    return e;
+}
+
+struct Spread {
+    float trace;   // T
+    float rank;    // h
+};
+
+// Spread of the random groups' contributions to the error. All invocations return the same.
+Spread group_spread(uint row, Estimate e)
+{
+    uint tid = gl_LocalInvocationID.x;
+    float factor = e.ratio / e.denominator;
+    const uint share = GROUPS * TILE_QUADS / WG;
+    // Invocation tid owns the products of two random groups with two others: WG = 16 * 16.
+    uint first = tid / (GROUPS / 2) * 2u;
+    uint second = tid % (GROUPS / 2) * 2u;
+    vec4 dots = vec4(0.0);
+    for (uint base = 0; base < LOOP(DV / 4); base += TILE_QUADS) {
+        for (uint i = 0; i < LOOP(share); i++) {
+            uint item = tid + i * WG;
+            uint g = item / TILE_QUADS;
+            uint quad = base + item % TILE_QUADS;
+            vec4 rho = vec4(0.0);
+            if (quad < DV / 4) {
+                rho = factor * (group_scale[g] * partials[values_at(row, EXACT_SPLITS + g) + quad] -
+                                group_sum[g] * centre_shared[quad]);
+            }
+            rho_shared[g * (TILE_QUADS + 1) + item % TILE_QUADS] = rho;
+        }
+        barrier();
+        if (tid < TILE_QUADS) {
+            vec4 mean = vec4(0.0);
+            for (uint g = 0; g < LOOP(GROUPS); g++) {
+                mean += rho_shared[g * (TILE_QUADS + 1) + tid];
+            }
+            mean /= float(GROUPS);
+            for (uint g = 0; g < LOOP(GROUPS); g++) {
+                rho_shared[g * (TILE_QUADS + 1) + tid] -= mean;
+            }
+        }
+        barrier();
+        for (uint quad = 0; quad < LOOP(TILE_QUADS); quad++) {
+            vec4 a0 = rho_shared[first * (TILE_QUADS + 1) + quad];
+            vec4 a1 = rho_shared[(first + 1u) * (TILE_QUADS + 1) + quad];
+            vec4 b0 = rho_shared[second * (TILE_QUADS + 1) + quad];
+            vec4 b1 = rho_shared[(second + 1u) * (TILE_QUADS + 1) + quad];
+            dots += vec4(dot(a0, b0), dot(a0, b1), dot(a1, b0), dot(a1, b1));
+        }
+        barrier();
+    }
+    // On the diagonal blocks x and w are squared lengths, y and z one pair seen twice.
+    bool diagonal = first == second;
+    float trace = diagonal ? dots.x + dots.w : 0.0;
+    vec4 pairs = diagonal ? vec4(0.0, dots.yz, 0.0) : dots;
+    float squares = dot(pairs, pairs);
+    vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
+    precise float spread = sums.x / float(GROUPS - 1);
+    precise float t2 = sums.y / float(GROUPS * (GROUPS - 1)) -
+                       spread * spread / float(GROUPS * GROUPS);
+    precise float rank = 0.7 * spread * spread / t2;
+    return Spread(spread, t2 > 0.0 ? clamp(rank, 1.0, float(DV)) : float(DV));
+}
+
+bool is_valid(uint row, Estimate e)
+{
+    return control[row_word(row, VSA_R_NONFINITE)] == 0u && e.denominator > 0.0 &&
+           is_finite(e.denominator) && is_finite(e.out_squared);
+}
+
+// What the error is relative to, squared: |out|^2 less its own noise, or the floor. Adds the flag.
+float relative_size(Estimate e, float noise, inout uint flags)
+{
+    precise float size = max(e.out_squared - noise, 0.0);
+    if (VALUE_FLOOR > 0.0) {
+        precise float lowest = VALUE_FLOOR * VALUE_FLOOR * e.value_squared;
+        flags |= lowest > size ? uint(VSA_FLAG_FLOORED) : 0u;
+        size = max(size, lowest);
+    }
+    return size;
+}
+
+// What is decided about a row after an estimate.
+struct Decision {
+    uint status;            // VSA_STATUS_..., EXACT: computed densely; 0: wait for more samples
+    uint flags;
+    float error;
+    float normaliser_bound;
+    uint wanted;
+};
+
+// Writes a row that is finished, for all that it knows.
+void finish_row(uint row, uint group, Decision d, Estimate e, Sample s)
+{
+    uint tid = gl_LocalInvocationID.x;
+    bool invalid = d.status == VSA_STATUS_INVALID;
+    for (uint quad = tid; quad < DV / 4; quad += WG) {
+        vec4 value = invalid ? vec4(0.0) : out_shared[quad];
+        write_out_pair(row, quad * 2u, value.x, value.y);
+        write_out_pair(row, quad * 2u + 1u, value.z, value.w);
+    }
+    if (tid == 0u) {
+        uint word = row_word(row, 0u);
+        Certificate c;
+        c.status = d.status;
+        c.flags = d.flags;
+        c.error = invalid ? INFINITE : d.error;
+        c.normaliser_bound = invalid ? INFINITE : d.normaliser_bound;
+        c.log_normaliser = invalid ? -INFINITE : e.maximum + log(e.denominator);
+        c.tokens = control[group_word(group, VSA_G_LENGTH)];
+        c.exact = s.members;
+        c.sampled = s.count;
+        c.wanted = d.wanted;
+        c.gathered = GUIDED != 0u ? control[word + VSA_R_GATHERED] : s.members + s.count;
+        write_certificate(row, c);
+        control[word + VSA_R_STATUS] = d.status;
+        control[word + VSA_R_OLD] = s.count;
+        control[word + VSA_R_GRANTED] = s.count;
+        control[word + VSA_R_WANTED] = d.wanted;
+    }
+}
+
+// A row whose group has nothing to attend to.
+void finish_empty(uint row, uint group)
+{
+    Estimate nothing;   // an invalid row reads none of it
+    nothing.maximum = 0.0;
+    nothing.denominator = 1.0;
+    finish_row(row, group, Decision(VSA_STATUS_INVALID, 0u, 0.0, 0.0, 0u), nothing,
+               Sample(0u, 0u, 0u));
+}
+
+void add_ranges(uint set, uint group, uint total, uint nx, uint ny, uint rx)
+{
+    uint first = group * BLOCKS / ny * rx;
+    for (uint i = 0; i < rx; i++) {
+        uint count = min(nx, total - min(i * nx, total));
+        atomicMax(control[((set * VSA_MAX_RANGES) + first + i) * VSA_ARGS_WORDS], count);
+    }
+}
+
+// The dense pass has to serve this row.
+void request_dense(uint group)
+{
+    if (gl_LocalInvocationID.x == 0u) {
+        uint length = control[group_word(group, VSA_G_LENGTH)];
+        uint splits = (length + push.chunk_tokens - 1u) / push.chunk_tokens;
+        add_ranges(VSA_ARGS_DENSE, group, splits, push.dense_nx, push.dense_ny, push.dense_rx);
+        atomicOr(control[group_word(group, VSA_G_DENSE)], 1u);
+    }
+}
+
+// The next attend has to read further samples of the row's group.
+void request_samples(uint group)
+{
+    if (gl_LocalInvocationID.x == 0u) {
+        add_ranges(push.round + 1u, group, GROUPS, push.sample_nx, push.sample_ny, push.sample_rx);
+    }
+}
+#endif

@@ -1,0 +1,368 @@
+/* Methods guided and topp, and bound strict: the same sets, draws, estimates and decisions as the
+ * double-precision reference, and promises that hold. */
+#include "harness.h"
+#include "raw.h"
+
+enum { MAX_TOKENS = 3000, DIM = 64, SEQUENCES = 3, QUERIES = 2, CAPACITY = MAX_TOKENS };
+
+static vsa_plan_create_info plan_of(vsa_method method, vsa_bound bound, vsa_target target)
+{
+    return (vsa_plan_create_info){
+        .head_dim_k = DIM, .head_dim_v = DIM, .q_heads = 6, .kv_heads = 2,
+        .max_sequences = SEQUENCES, .max_queries = QUERIES, .max_tokens = MAX_TOKENS,
+        .kv = { .k.dtype = VSA_DTYPE_F32, .v.dtype = VSA_DTYPE_F16 },
+        .policy = { .method = method, .bound = bound, .target = target, .sink_tokens = 16,
+                    .window_tokens = 48, .top_k_fraction = 0.02f, .top_p = 0.8f,
+                    .base_samples = 64, .base_fraction = 0.025f, .epsilon = 0.1f,
+                    .delta = 0.1f } };
+}
+
+static harness_data *data_of(const vsa_plan_create_info *plan, double spread)
+{
+    return harness_data_make(plan, SEQUENCES, QUERIES, (uint32_t[]){ 3000, 2100, 900 },
+                             &(harness_fill){ .spread = spread, .value_mean = 1.0, .seed = 71 });
+}
+
+/* The reference's results for the group that begins at `row`. */
+typedef struct expected_group {
+    double *logits[8];
+    ref_row_result results[8];
+    ref_guided_draw draw;
+    uint32_t heads;
+} expected_group;
+
+static void expect_group(const harness_data *data, uint32_t row, uint64_t seed, uint32_t stream,
+                         expected_group *e)
+{
+    harness_row at = harness_locate(data, row);
+    e->heads = data->plan.q_heads / data->plan.kv_heads;
+    for (uint32_t h = 0; h < e->heads; h++) {
+        e->logits[h] = harness_logits(data, row + h);
+    }
+    const ref_group group = { .logits = (const double *const *)e->logits, .heads = e->heads,
+                              .v = harness_v(data, at.sequence, at.kv_head, 0), .v_stride = DIM,
+                              .head_dim = DIM, .length = at.length,
+                              .key = { .seed = seed, .stream = stream, .sequence = at.sequence,
+                                       .kv_head = at.kv_head, .length = at.length } };
+    ref_decode_guided(&data->plan.policy, &group, e->results, &e->draw);
+}
+
+static void free_group(expected_group *e)
+{
+    for (uint32_t h = 0; h < e->heads; h++) {
+        free(e->logits[h]);
+    }
+    ref_guided_draw_free(&e->draw);
+}
+
+/* Is what the row read what the reference's last stage read, in the same order? */
+static int same_indices(const harness_result *result, uint32_t row, const ref_guided_draw *draw,
+                        uint32_t length)
+{
+    const int32_t *at = result->indices + (size_t)row * CAPACITY;
+    for (uint32_t i = 0; i < length; i++) {
+        if (draw->member[i] && *at++ != (int32_t)i) {
+            return 0;
+        }
+    }
+    for (uint32_t i = 0; i < draw->sample_count; i++) {
+        if (*at++ != (int32_t)draw->samples[i]) {
+            return 0;
+        }
+    }
+    return *at == -1;
+}
+
+typedef struct guided_case {
+    vsa_bound bound;
+    vsa_target target;
+    float epsilon, floor;
+    double spread;
+    uint32_t max_samples;
+    vsa_miss_action on_miss;
+} guided_case;
+
+static void guided_is_the_reference(void **state)
+{
+    (void)state;
+    static const guided_case cases[] = {
+        { VSA_BOUND_CLT, VSA_TARGET_OUTPUT, 0.1f, 0, 1, 0, VSA_MISS_DENSE },
+        { VSA_BOUND_CLT, VSA_TARGET_OUTPUT, 0.04f, 0, 2, 0, VSA_MISS_DENSE },
+        { VSA_BOUND_CLT, VSA_TARGET_NUMERATOR, 0.1f, 0, 0.5, 200, VSA_MISS_REPORT },
+        { VSA_BOUND_CLT, VSA_TARGET_OUTPUT, 0.1f, 0.5f, 1, 0, VSA_MISS_DENSE },
+        { VSA_BOUND_CLT, VSA_TARGET_DENOMINATOR, 0.1f, 0, 1, 0, VSA_MISS_DENSE },
+        { VSA_BOUND_STRICT, VSA_TARGET_OUTPUT, 0.3f, 0, 2, 0, VSA_MISS_DENSE },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const guided_case *c = &cases[i];
+        vsa_plan_create_info plan = plan_of(VSA_METHOD_GUIDED, c->bound, c->target);
+        plan.policy.epsilon = c->epsilon;
+        plan.policy.value_floor = c->floor;
+        plan.policy.max_samples = c->max_samples;
+        plan.policy.on_miss = c->on_miss;
+        harness_data *data = data_of(&plan, c->spread);
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
+                                               CAPACITY);
+        uint32_t rows = 0, same = 0, sampled = 0, dense = 0, missed = 0;
+        for (uint64_t seed = 0; seed < 4; seed++) {
+            harness_result result = harness_run(session, data, 0, seed, 3, CAPACITY);
+            for (uint32_t first = 0; first < result.row_count; first += 3) {
+                expected_group e;
+                expect_group(data, first, seed, 3, &e);
+                uint32_t length = harness_locate(data, first).length;
+                for (uint32_t h = 0; h < 3; h++, rows++) {
+                    uint32_t row = first + h;
+                    const vsa_certificate *got = &result.certificates[row];
+                    const ref_row_result *want = &e.results[h];
+                    vsa_certificate_status status = VSA_CERTIFICATE_STATUS(got->status);
+                    assert_int_equal(VSA_CERTIFICATE_BOUND(got->status), c->bound);
+                    assert_int_equal(got->length_tokens, length);
+                    assert_true(got->gathered_tokens >= got->sampled_tokens);
+                    if (status == VSA_CERTIFICATE_EXACT) {
+                        dense++;
+                        check_between(harness_error(data, &result, row), 0, 2e-6);
+                        check_near(got->normaliser_bound, 0, 0);
+                        same += want->status == status;
+                        continue;
+                    }
+                    missed += status == VSA_CERTIFICATE_MISSED;
+                    sampled++;
+                    check_that(status == VSA_CERTIFICATE_MET
+                                   ? got->error_bound <= c->epsilon
+                                   : status == VSA_CERTIFICATE_MISSED
+                                         && got->error_bound > c->epsilon,
+                               "row %u: status %d, bound %g", row, (int)status,
+                               (double)got->error_bound);
+                    /* D is known exactly. */
+                    double truth[REF_MAX_DIM];
+                    check_near(got->log_normaliser, harness_truth(data, row, truth), 1e-5);
+                    check_near(got->normaliser_bound, 0, 0);
+                    /* A probability next to its hash, or a logit next to the edge of its bin,
+                     * may round to the other side. */
+                    if (status == want->status && same_indices(&result, row, &e.draw, length)) {
+                        same++;
+                        assert_int_equal(got->sampled_tokens, want->sampled_tokens);
+                        assert_int_equal(got->exact_tokens, want->exact_tokens);
+                        assert_int_equal(VSA_CERTIFICATE_FLAGS(got->status), want->flags);
+                        assert_int_equal(got->gathered_tokens, want->gathered_tokens);
+                        check_that(ref_relative_error_f32(result.out + (size_t)row * DIM,
+                                                          want->out, DIM) <= 1e-5,
+                                   "row %u differs from the reference's estimate", row);
+                        check_near(got->error_bound, want->error, 5e-3 * want->error + 1e-9);
+                    }
+                }
+                free_group(&e);
+            }
+            harness_result_free(&result);
+        }
+        check_that(same * 10 >= rows * 8, "case %zu: %u of %u rows as the reference", i, same,
+                   rows);
+        check_that(sampled * 2 > rows || c->max_samples, "case %zu: %u of %u sampled, %u dense", i,
+                   sampled, rows, dense);
+        assert_true(c->on_miss == VSA_MISS_REPORT || missed == 0);
+        vsa_session_destroy(session);
+        harness_data_free(data);
+    }
+}
+
+/* Every row within epsilon of the truth: nothing in `strict` is approximate. */
+static void strict_holds(void **state)
+{
+    (void)state;
+    static const struct { vsa_method method; vsa_target target; float epsilon; } cases[] = {
+        { VSA_METHOD_VATTENTION, VSA_TARGET_DENOMINATOR, 0.2f },
+        { VSA_METHOD_GUIDED, VSA_TARGET_OUTPUT, 0.3f },
+        { VSA_METHOD_GUIDED, VSA_TARGET_NUMERATOR, 0.3f },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vsa_plan_create_info plan = plan_of(cases[i].method, VSA_BOUND_STRICT, cases[i].target);
+        plan.policy.epsilon = cases[i].epsilon;
+        harness_data *data = data_of(&plan, 1.5);
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
+        uint32_t met = 0, rows = 0;
+        for (uint64_t seed = 0; seed < 10; seed++) {
+            harness_result result = harness_run(session, data, 0, seed, 1, 0);
+            for (uint32_t row = 0; row < result.row_count; row++, rows++) {
+                const vsa_certificate *c = &result.certificates[row];
+                double truth[REF_MAX_DIM];
+                double log_d = harness_truth(data, row, truth);
+                double error = cases[i].target == VSA_TARGET_DENOMINATOR
+                                   ? fabs(expm1((double)c->log_normaliser - log_d))
+                                   : harness_error(data, &result, row);
+                assert_int_equal(VSA_CERTIFICATE_BOUND(c->status), VSA_BOUND_STRICT);
+                assert_int_equal(VSA_CERTIFICATE_FLAGS(c->status) & VSA_CERTIFICATE_BOUND_BROKEN,
+                                 0);
+                if (VSA_CERTIFICATE_STATUS(c->status) == VSA_CERTIFICATE_MET) {
+                    met++;
+                    check_between(error, 0, (double)c->error_bound + 2e-6);
+                } else {
+                    assert_int_equal(VSA_CERTIFICATE_STATUS(c->status), VSA_CERTIFICATE_EXACT);
+                }
+            }
+            harness_result_free(&result);
+        }
+        check_that(met * 2 > rows, "case %zu: %u of %u met", i, met, rows);
+        vsa_session_destroy(session);
+        harness_data_free(data);
+    }
+}
+
+/* Bets on the same draws: the same number of them, and the same verdict. */
+static void strict_denominator_is_the_reference(void **state)
+{
+    (void)state;
+    vsa_plan_create_info plan = plan_of(VSA_METHOD_VATTENTION, VSA_BOUND_STRICT,
+                                        VSA_TARGET_DENOMINATOR);
+    plan.policy.epsilon = 0.2f;
+    harness_data *data = data_of(&plan, 1.5);
+    vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
+    uint32_t rows = 0, same = 0;
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        harness_result result = harness_run(session, data, 0, seed, 4, 0);
+        for (uint32_t row = 0; row < result.row_count; row++, rows++) {
+            harness_expected *e = harness_expect(data, row, seed, 4);
+            const vsa_certificate *c = &result.certificates[row];
+            same += VSA_CERTIFICATE_STATUS(c->status) == e->result.status
+                    && c->sampled_tokens == e->result.sampled_tokens
+                    && c->gathered_tokens == e->result.gathered_tokens;
+            harness_expected_free(e);
+        }
+        harness_result_free(&result);
+    }
+    check_that(same * 100 >= rows * 95, "%u of %u rows as the reference", same, rows);
+    vsa_session_destroy(session);
+    harness_data_free(data);
+}
+
+static void top_p_is_the_smallest_set(void **state)
+{
+    (void)state;
+    static const float shares[] = { 0.3f, 0.8f, 0.99f, 1.0f };
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        vsa_plan_create_info plan = plan_of(VSA_METHOD_TOP_P, VSA_BOUND_CLT, VSA_TARGET_OUTPUT);
+        plan.policy.top_p = shares[i];
+        harness_data *data = data_of(&plan, 1.5);
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
+                                               CAPACITY);
+        harness_result result = harness_run(session, data, 0, 1, 2, CAPACITY);
+        uint32_t same = 0;
+        for (uint32_t row = 0; row < result.row_count; row++) {
+            const vsa_certificate *c = &result.certificates[row];
+            harness_expected *e = harness_expect(data, row, 1, 2);
+            if (shares[i] == 1.0f) {
+                assert_int_equal(VSA_CERTIFICATE_STATUS(c->status), VSA_CERTIFICATE_EXACT);
+                check_between(harness_error(data, &result, row), 0, 2e-6);
+                same++;
+            } else {
+                assert_int_equal(VSA_CERTIFICATE_STATUS(c->status), VSA_CERTIFICATE_MISSED);
+                assert_true(isinf(c->error_bound));
+                /* Weights are summed in other orders: the last token may differ. */
+                int64_t gap = (int64_t)c->exact_tokens - e->set.exact_count;
+                check_between((double)gap, -1, 1);
+                if (gap == 0) {
+                    same++;
+                    check_that(ref_relative_error_f32(result.out + (size_t)row * DIM,
+                                                      e->result.out, DIM) <= 5e-6,
+                               "row %u differs from the reference", row);
+                }
+            }
+            harness_expected_free(e);
+        }
+        assert_true(same * 10 >= result.row_count * 9);
+        harness_result_free(&result);
+        vsa_session_destroy(session);
+        harness_data_free(data);
+    }
+}
+
+/* Equal weights everywhere: top-p takes the share of the tokens, guided samples uniformly. */
+static void equal_scores(void **state)
+{
+    (void)state;
+    vsa_plan_create_info plan = plan_of(VSA_METHOD_TOP_P, VSA_BOUND_CLT, VSA_TARGET_OUTPUT);
+    harness_data *data = data_of(&plan, 1);
+    for (uint32_t row = 0; row < harness_row_count(data); row++) {
+        memset((float *)(uintptr_t)harness_q(data, row), 0, DIM * sizeof(float));
+    }
+    vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
+    harness_result result = harness_run(session, data, 0, 1, 2, 0);
+    for (uint32_t row = 0; row < result.row_count; row++) {
+        uint32_t length = harness_locate(data, row).length;
+        check_between(result.certificates[row].exact_tokens, floor(0.8 * length),
+                      ceil(0.8 * length) + 1);
+    }
+    harness_result_free(&result);
+    vsa_session_destroy(session);
+
+    data->plan.policy.method = VSA_METHOD_GUIDED;
+    session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
+    result = harness_run(session, data, 0, 1, 2, 0);
+    uint32_t met = 0;
+    for (uint32_t row = 0; row < result.row_count; row++) {
+        const vsa_certificate *c = &result.certificates[row];
+        if (VSA_CERTIFICATE_STATUS(c->status) == VSA_CERTIFICATE_MET) {
+            met++;
+            assert_int_equal(c->exact_tokens, 64);
+            check_between(harness_error(data, &result, row), 0, 0.25);
+        }
+    }
+    assert_true(met * 2 > result.row_count);
+    harness_result_free(&result);
+    vsa_session_destroy(session);
+    harness_data_free(data);
+}
+
+/* `state` follows V: a value written late, overwritten, or indexed by hand bounds the error. */
+static void strict_state_follows_the_cache(void **state)
+{
+    (void)state;
+    vsa_plan_create_info plan = plan_of(VSA_METHOD_GUIDED, VSA_BOUND_STRICT, VSA_TARGET_OUTPUT);
+    plan.policy.epsilon = 0.3f;
+    harness_data *data = data_of(&plan, 1.5);
+    data->sequence_count = 1;
+    data->query_count = 1;
+    vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
+    harness_result before = harness_run(session, data, 0, 1, 1, 0);
+    /* One huge value in the window: no estimate changes but R. */
+    float *huge = harness_v(data, 0, 0, data->lengths[0] - 1);
+    float kept = huge[0];
+    huge[0] = 30000.0f;
+    check_ok(vsa_session_write_kv(session, 0, 0, data->lengths[0] - 1, 1,
+                                  harness_k(data, 0, 0, data->lengths[0] - 1),
+                                  (size_t)MAX_TOKENS * DIM, huge, (size_t)MAX_TOKENS * DIM));
+    harness_result with = harness_run(session, data, 0, 1, 1, 0);
+    huge[0] = kept;
+    check_ok(vsa_session_write_kv(session, 0, 0, data->lengths[0] - 1, 1,
+                                  harness_k(data, 0, 0, data->lengths[0] - 1),
+                                  (size_t)MAX_TOKENS * DIM, huge, (size_t)MAX_TOKENS * DIM));
+    harness_result after = harness_run(session, data, 0, 1, 1, 0);
+    uint32_t looser = 0;
+    for (uint32_t row = 0; row < before.row_count; row++) {
+        looser += with.certificates[row].gathered_tokens > before.certificates[row].gathered_tokens
+                  || VSA_CERTIFICATE_STATUS(with.certificates[row].status)
+                         != VSA_CERTIFICATE_STATUS(before.certificates[row].status)
+                  || with.certificates[row].error_bound > before.certificates[row].error_bound;
+    }
+    assert_int_equal(looser, 3);   /* the rows of KV head 0 */
+    assert_memory_equal(before.certificates, after.certificates,
+                        before.row_count * sizeof *before.certificates);
+    assert_memory_equal(before.out, after.out, before.row_count * DIM * sizeof(float));
+    harness_result_free(&before);
+    harness_result_free(&with);
+    harness_result_free(&after);
+    vsa_session_destroy(session);
+    harness_data_free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(guided_is_the_reference),
+        cmocka_unit_test(strict_denominator_is_the_reference),
+        cmocka_unit_test(strict_holds),
+        cmocka_unit_test(top_p_is_the_smallest_set),
+        cmocka_unit_test(equal_scores),
+        cmocka_unit_test(strict_state_follows_the_cache),
+    };
+    return cmocka_run_group_tests_name("guided", tests, harness_setup, harness_teardown);
+}

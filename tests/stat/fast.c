@@ -1,0 +1,150 @@
+/* Scratch memory, random groups and permutations of the fast simulation. */
+#include "fast_work.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void stat_goal_init(stat_goal *goal, double epsilon, double delta)
+{
+    double t = ref_student_quantile(1 - delta / 2, REF_GROUPS - 1);
+    *goal = (stat_goal){ .epsilon = epsilon, .delta = delta,
+                         .z_one = ref_normal_quantile(1 - delta),
+                         .z_two = ref_normal_quantile(1 - delta / 2), .t31_squared = t * t };
+}
+
+void stat_settings_defaults(stat_settings *settings)
+{
+    for (int i = 0; i < REF_MAX_EXTENSIONS; i++) {
+        settings->margin[i] = settings->guided_margin[i] = 1.0 / 8;
+        settings->strict_margin[i] = 0.1;
+    }
+    settings->stage_share[0] = 0.05;
+    settings->stage_share[1] = 0.7;
+    settings->stage_share[2] = 0.2;
+    settings->stage_share[3] = 0.05;
+}
+
+static void *allocate(size_t count, size_t size)
+{
+    size_t bytes = (count * size + 4095) / 4096 * 4096;
+    void *memory = aligned_alloc(64, bytes);
+    if (memory == NULL) {
+        abort();
+    }
+    return memory;
+}
+
+stat_work *stat_work_create(uint32_t tokens, uint32_t dim)
+{
+    stat_work *work = allocate(1, sizeof *work);
+    size_t room = tokens + 2 * LANES;
+    *work = (stat_work){ .tokens = tokens, .dim = dim };
+    work->member = allocate(room, 1);
+    work->samples = allocate(room, sizeof(uint32_t));
+    work->x = allocate(room, sizeof(float));
+    work->hash = allocate(room, sizeof(uint32_t));
+    work->list_token = allocate(room, sizeof(uint32_t));
+    work->list_hash = allocate(room, sizeof(uint32_t));
+    work->list_weight = allocate(room, sizeof(float));
+    return work;
+}
+
+void stat_work_destroy(stat_work *work)
+{
+    if (work != NULL) {
+        free(work->member);
+        free(work->samples);
+        free(work->x);
+        free(work->hash);
+        free(work->list_token);
+        free(work->list_hash);
+        free(work->list_weight);
+        free(work);
+    }
+}
+
+void stat_spread(const stat_groups *groups, const float *centre, double factor, uint32_t dim,
+                 double *out_trace, double *out_rank)
+{
+    enum { G = REF_GROUPS };
+    float rho[G][STAT_MAX_DIM], turned[STAT_MAX_DIM][G], mean[STAT_MAX_DIM] = { 0 };
+    for (int g = 0; g < G; g++) {
+        for (uint32_t c = 0; c < dim; c++) {
+            rho[g][c] = (float)factor * (groups->value[g][c] - groups->weight[g] * centre[c]);
+            mean[c] += rho[g][c] / G;
+        }
+    }
+    for (int g = 0; g < G; g++) {
+        for (uint32_t c = 0; c < dim; c++) {
+            rho[g][c] -= mean[c];
+            turned[c][g] = rho[g][c];
+        }
+    }
+    double total = 0, pairs = 0;
+    for (int g = 0; g < G; g++) {
+        vecf low = vec_set(0), high = vec_set(0);
+        for (uint32_t c = 0; c < dim; c++) {
+            low += rho[g][c] * vec_load(&turned[c][0]);
+            high += rho[g][c] * vec_load(&turned[c][LANES]);
+        }
+        double own = (double)(g < LANES ? low[g] : high[g - LANES]);
+        total += own;
+        pairs += (double)vec_sum(low * low + high * high) - own * own;
+    }
+    double T = total / (G - 1);
+    double t2 = pairs / (G * (G - 1)) - T * T / (G * G);
+    double rank = t2 > 0 ? 0.7 * T * T / t2 : dim;
+    *out_trace = T;
+    *out_rank = fmin(fmax(rank, 1), dim);
+}
+
+double stat_quantile(const stat_goal *goal, double rank)
+{
+    if (rank < 1.3) {
+        return goal->t31_squared;
+    }
+    double a = 2 / (9 * rank), b = 2 / (9 * (REF_GROUPS - 1) * rank), z = goal->z_one;
+    double root = sqrt((1 - b) * (1 - b) * a + (1 - a) * (1 - a) * b - z * z * a * b);
+    double cube_root = ((1 - a) * (1 - b) + z * root) / ((1 - b) * (1 - b) - z * z * b);
+    return cube_root * cube_root * cube_root;
+}
+
+static vecu permute_once(const ref_permutation *p, vecu x)
+{
+    uint32_t low_mask = (1u << p->low_bits) - 1, high_mask = (1u << p->high_bits) - 1;
+    vecu high = x >> p->low_bits, low = x & low_mask;
+    for (int r = 0; r < 8; r += 2) {
+        high ^= vec_mix32(low ^ p->round_keys[r]) & high_mask;
+        low ^= vec_mix32(high ^ p->round_keys[r + 1]) & low_mask;
+    }
+    return high << p->low_bits | low;
+}
+
+vecu stat_permute(const ref_permutation *p, vecu counter)
+{
+    vecu x = permute_once(p, counter);
+    for (;;) {
+        vecu outside = (vecu)(x >= p->length);
+        uint32_t any = 0;
+        for (int lane = 0; lane < LANES; lane++) {
+            any |= outside[lane];
+        }
+        if (any == 0) {
+            return x;
+        }
+        x = (permute_once(p, x) & outside) | (x & ~outside);
+    }
+}
+
+double stat_error(const stat_row *row, const stat_settings *settings, const double *out,
+                  double scale, uint32_t dim)
+{
+    double difference2 = 0, size2 = 0, eta = (double)settings->policy.value_floor;
+    for (uint32_t c = 0; c < dim; c++) {
+        double difference = out[c] * scale - row->truth[c];
+        difference2 += difference * difference;
+        size2 += row->truth[c] * row->truth[c];
+    }
+    size2 = fmax(size2, eta * eta * row->rms2);
+    return difference2 == 0 ? 0 : sqrt(difference2 / size2);
+}

@@ -1,0 +1,468 @@
+/* Method guided for a group of one row. */
+#include "fast_work.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGES = REF_MAX_EXTENSIONS + 1, MIN_SAMPLES = 32 };
+
+#define LEAST_GROWTH (1 + 1.0 / 16)
+
+/* One decision procedure: a goal. */
+typedef struct job {
+    const stat_goal *goal;
+    double        c;          /* of the next stage; 0 = finished */
+    float         centre[STAT_MAX_DIM];
+    stat_outcome *out;
+} job;
+
+/* Sums over the tokens of a stage for one c. */
+typedef struct sums {
+    double   c;
+    uint32_t heavy, sampled;
+    double   light;           /* W */
+    double   squares;         /* A */
+    double   exact_norms;     /* C_f */
+    double   l, x2, norms;    /* of the samples: sum x, x^2, x |v|^2 */
+    double   exact[STAT_MAX_DIM], B[STAT_MAX_DIM];
+    double   trace, rank;
+} sums;
+
+typedef struct state {
+    stat_work           *work;
+    const stat_values   *values;
+    const stat_row      *row;
+    const stat_settings *settings;
+    vsa_bound            bound;
+    ref_draw_key         key;
+    ref_permutation      permutation;
+    ref_exact_set        set;
+    uint32_t candidates;
+    /* By number of heavy bins: H, T, Q. */
+    double heavy[REF_BINS + 1], light[REF_BINS + 1], squares[REF_BINS + 1];
+    double omega[REF_BINS + 1];
+    double all_weight, all_squares;   /* over the candidates */
+    double end_weight, end_norms, end_value[STAT_MAX_DIM];   /* over sink and window */
+    uint32_t listed;
+} state;
+
+/* ------------------------------------------------------------------ scales */
+
+static void count_bins(state *s)
+{
+    uint32_t count[REF_BINS] = { 0 };
+    for (uint32_t i = s->set.sink_end; i < s->set.window_begin; i++) {
+        float bin = -16 * s->row->s[i];
+        count[bin < REF_BINS ? (uint32_t)bin : REF_BINS - 1]++;
+    }
+    s->light[REF_BINS] = s->squares[REF_BINS] = s->omega[REF_BINS] = 0;
+    for (int k = REF_BINS - 1; k >= 0; k--) {
+        double w = exp(-(k + 0.5) / 16);
+        s->omega[k] = w;
+        s->light[k] = s->light[k + 1] + count[k] * w;
+        s->squares[k] = s->squares[k + 1] + count[k] * w * w;
+    }
+    s->heavy[0] = 0;
+    for (int k = 0; k < REF_BINS; k++) {
+        s->heavy[k + 1] = s->heavy[k] + count[k];
+    }
+}
+
+static ref_scale scale_made(const state *s, double c, int t)
+{
+    return (ref_scale){ c, c * s->light[t], s->heavy[t] + c * s->light[t], s->light[t] };
+}
+
+static ref_scale scale_for_samples(const state *s, double samples)
+{
+    for (int t = 0; t < REF_BINS && s->light[t] > 0; t++) {
+        if (samples / s->light[t] * s->omega[t] < 1) {
+            return scale_made(s, samples / s->light[t], t);
+        }
+    }
+    return (ref_scale){ 0 };
+}
+
+static ref_scale scale_for_squares(const state *s, double squares)
+{
+    for (int t = 0; t < REF_BINS && s->light[t] > 0; t++) {
+        double c = s->light[t] / (squares + s->squares[t]);
+        if (c * s->omega[t] < 1) {
+            return scale_made(s, c, t);
+        }
+    }
+    return (ref_scale){ 0 };
+}
+
+static ref_scale scale_of(const state *s, double c)
+{
+    double t = 16 * log(c) - 0.5;   /* c omega_t = 1 */
+    int first = t < 0 ? 0 : t >= REF_BINS ? REF_BINS : (int)t + 1;
+    return scale_made(s, c, first);
+}
+
+/* ------------------------------------------------------------------ draws */
+
+static void hash_tokens(state *s, uint32_t stage)
+{
+    uint32_t start = 0x9e3779b9u + (s->bound == VSA_BOUND_STRICT ? stage : 0);
+    uint32_t key = ref_key(start, &s->key);
+    for (uint32_t i = 0; i < s->values->tokens; i += LANES) {
+        vecu hash = vec_mix32((key ^ vec_iota(i)) + 0x9e3779b9u);
+        memcpy(s->work->hash + i, &hash, sizeof hash);
+    }
+}
+
+static int is_read(float p, uint32_t hash)
+{
+    return p >= 1 || hash <= (uint32_t)(p * 0x1p32f);
+}
+
+/* The tokens that scale c reads, in ascending order. */
+static void list_tokens(state *s, float c)
+{
+    stat_work *work = s->work;
+    uint32_t count = 0;
+    for (uint32_t i = s->set.sink_end; i < s->set.window_begin; i++) {
+        work->list_token[count] = i;
+        work->list_hash[count] = work->hash[i];
+        work->list_weight[count] = s->row->w[i];
+        count += (uint32_t)is_read(c * s->row->w[i], work->hash[i]);
+    }
+    s->listed = count;
+}
+
+/* The same for a scale that is smaller than that of the list. */
+static void shorten_list(state *s, float c)
+{
+    stat_work *work = s->work;
+    uint32_t count = 0;
+    for (uint32_t j = 0; j < s->listed; j++) {
+        uint32_t hash = work->list_hash[j];
+        float w = work->list_weight[j];
+        work->list_token[count] = work->list_token[j];
+        work->list_hash[count] = hash;
+        work->list_weight[count] = w;
+        count += (uint32_t)is_read(c * w, hash);
+    }
+    s->listed = count;
+}
+
+/* ------------------------------------------------------------------ sums */
+
+static void add_value(double *sum, const float *v, float w, uint32_t dim)
+{
+    for (uint32_t i = 0; i < dim; i++) {
+        sum[i] += (double)(w * v[i]);
+    }
+}
+
+static void sum_ends(state *s)
+{
+    uint32_t n = s->values->tokens, dim = s->values->dim;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i == s->set.sink_end) {
+            i = s->set.window_begin;
+        }
+        if (i < n) {
+            s->end_weight += (double)s->row->w[i];
+            s->end_norms += (double)(s->row->w[i] * s->values->norm2[i]);
+            add_value(s->end_value, s->values->v + (size_t)i * dim, s->row->w[i], dim);
+        }
+    }
+    for (uint32_t i = s->set.sink_end; i < s->set.window_begin; i++) {
+        s->all_weight += (double)s->row->w[i];
+        s->all_squares += (double)s->row->w[i] * (double)s->row->w[i];
+    }
+}
+
+/* Splits the list into heavy tokens, which are summed, and samples. */
+static void split_list(state *s, sums *out)
+{
+    stat_work *work = s->work;
+    uint32_t dim = s->values->dim;
+    double heavy_weight = 0, heavy_squares = 0;
+    for (uint32_t j = 0; j < s->listed; j++) {
+        uint32_t token = work->list_token[j];
+        float w = work->list_weight[j], p = (float)out->c * w;
+        if (p >= 1) {
+            out->heavy++;
+            heavy_weight += (double)w;
+            heavy_squares += (double)w * (double)w;
+            out->exact_norms += (double)(w * s->values->norm2[token]);
+            add_value(out->exact, s->values->v + (size_t)token * dim, w, dim);
+        } else {
+            double pi = ((uint32_t)(p * 0x1p32f) + 1.0) * 0x1p-32;
+            work->samples[out->sampled] = token;
+            work->x[out->sampled++] = (float)((double)w / pi);
+        }
+    }
+    out->light = fmax(s->all_weight - heavy_weight, 0);
+    out->squares = fmax(out->light / out->c - (s->all_squares - heavy_squares), 0);
+}
+
+static void sum_groups(state *s, sums *out)
+{
+    stat_work *work = s->work;
+    stat_groups *groups = &work->groups;
+    uint32_t dim = s->values->dim, count = out->sampled;
+    memset(groups, 0, sizeof *groups);
+    if (count == 0) {
+        return;
+    }
+    ref_permutation_resize(&s->permutation, count);
+    for (uint32_t first = 0; first < count; first += LANES) {
+        vecu counters = vec_iota(first);
+        uint32_t valid = count - first < LANES ? count - first : LANES;
+        for (uint32_t lane = valid; lane < LANES; lane++) {
+            counters[lane] = 0;
+        }
+        vecu place = stat_permute(&s->permutation, counters);
+        for (uint32_t lane = 0; lane < valid; lane++) {
+            uint32_t token = work->samples[first + lane], g = place[lane] % REF_GROUPS;
+            float x = work->x[first + lane];
+            const float *v = s->values->v + (size_t)token * dim;
+            for (uint32_t i = 0; i < dim; i += LANES) {
+                float *sum = &groups->value[g][i];
+                vec_store(sum, vec_load(sum) + x * vec_load(v + i));
+            }
+            groups->weight[g] += x;
+        }
+    }
+}
+
+static void sum_samples(state *s, sums *out)
+{
+    stat_work *work = s->work;
+    uint32_t dim = s->values->dim;
+    vecf B[STAT_MAX_DIM / LANES];
+    for (uint32_t i = 0; i < dim / LANES; i++) {
+        B[i] = vec_set(0);
+    }
+    for (uint32_t j = 0; j < out->sampled; j++) {
+        uint32_t token = work->samples[j];
+        float x = work->x[j];
+        const float *v = s->values->v + (size_t)token * dim;
+        out->l += (double)x;
+        out->x2 += (double)x * (double)x;
+        out->norms += (double)x * (double)s->values->norm2[token];
+        for (uint32_t i = 0; i < dim / LANES; i++) {
+            B[i] += x * vec_load(v + i * LANES);
+        }
+    }
+    for (uint32_t i = 0; i < dim; i++) {
+        out->B[i] = (double)B[i / LANES][i % LANES];
+    }
+}
+
+/* Everything that the tokens of scale c say, without a goal. */
+static void sum_stage(state *s, double c, sums *out)
+{
+    memset(out, 0, sizeof *out);
+    out->c = c;
+    memcpy(out->exact, s->end_value, sizeof out->exact);
+    out->exact_norms = s->end_norms;
+    split_list(s, out);
+    sum_samples(s, out);
+    if (s->bound == VSA_BOUND_CLT && out->sampled >= MIN_SAMPLES && out->light > 0) {
+        float mean[STAT_MAX_DIM];
+        sum_groups(s, out);
+        for (uint32_t i = 0; i < s->values->dim; i++) {
+            mean[i] = (float)(out->B[i] / out->l);
+        }
+        stat_spread(&s->work->groups, mean, out->light / out->l / s->row->D, s->values->dim,
+                    &out->trace, &out->rank);
+    }
+}
+
+/* ------------------------------------------------------------------ judgement */
+
+typedef struct judgement {
+    double    error;
+    ref_scale next;
+    uint32_t  flags;
+    double    out[STAT_MAX_DIM];
+} judgement;
+
+static void judge_clt(const state *s, const sums *t, const job *j, uint32_t stage,
+                      judgement *result)
+{
+    double D = s->row->D, R = t->l > 0 ? t->light / t->l : 0, V = 0, out2 = 0;
+    for (uint32_t i = 0; i < s->values->dim; i++) {
+        result->out[i] = (t->exact[i] + R * t->B[i]) / D;
+        out2 += result->out[i] * result->out[i];
+    }
+    if (t->x2 > 0) {
+        V = REF_GROUPS * t->trace * t->squares / t->x2;
+    }
+    double rms2 = (t->exact_norms + R * t->norms) / D;
+    double size2 = ref_relative_size(out2, V, (double)s->settings->policy.value_floor, rms2,
+                                     &result->flags);
+    double q = t->rank > 0 ? stat_quantile(j->goal, t->rank) : 0;
+    result->error = size2 > 0 ? sqrt(q * V / size2) : (double)INFINITY;
+    double ratio = j->goal->epsilon / result->error;
+    double margin = stage + 1 < STAGES ? s->settings->guided_margin[stage] : 0;
+    double wanted = t->squares * fmin(ratio * ratio / (1 + margin), 1 / LEAST_GROWTH);
+    result->next = scale_for_squares(s, wanted);
+}
+
+static double bernstein(double M, double y, double delta)
+{
+    double L = log(2 / (0.9 * delta)), Lv = log(1 / (0.1 * delta));
+    double deviation = sqrt(y + M * M * Lv / 2) + M * sqrt(Lv / 2);
+    double range = M * L / 3;
+    return range + sqrt(range * range + 2 * deviation * deviation * L);
+}
+
+static double strict_scale(double c, double M, double y, double delta, double goal)
+{
+    double low = 0, high = 1;
+    while (high < 64 && bernstein(M * exp2(-high), y * exp2(-high), delta) > goal) {
+        high *= 2;
+    }
+    for (int i = 0; i < 24; i++) {
+        double middle = 0.5 * (low + high), shrink = exp2(-middle);
+        if (bernstein(M * shrink, y * shrink, delta) > goal) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return c * exp2(high);
+}
+
+static void judge_strict(const state *s, const sums *t, const job *j, uint32_t stage,
+                         judgement *result)
+{
+    const double *share = s->settings->stage_share;
+    double D = s->row->D, epsilon = j->goal->epsilon, out2 = 0, centre2 = 0, along = 0, mean2 = 0;
+    for (uint32_t i = 0; i < s->values->dim; i++) {
+        double a = (double)j->centre[i];
+        result->out[i] = (t->exact[i] + t->B[i] + (t->light - t->l) * a) / D;
+        out2 += result->out[i] * result->out[i];
+        centre2 += a * a;
+        along += a * t->B[i];
+        mean2 += t->l > 0 ? t->B[i] * t->B[i] / (t->l * t->l) : 0;
+    }
+    double radius = (double)s->values->radius, length = sqrt(out2);
+    double M = (radius + sqrt(centre2)) / t->c;
+    double y = fmax(t->norms - 2 * along + centre2 * t->l, 0) / t->c;
+    double own = t->light > 0 ? bernstein(M, y, share[stage] * j->goal->delta) / D : 0;
+    result->error = own < length ? own / (length - own) : (double)INFINITY;
+    result->next = (ref_scale){ 0 };
+    if (result->error <= epsilon || stage + 1 == STAGES) {
+        return;
+    }
+    double next_M = (radius + sqrt(mean2)) / t->c, next_y = fmax(t->norms - mean2 * t->l, 0) / t->c;
+    double goal = epsilon * length * D / (1 + epsilon), delta = share[stage + 1] * j->goal->delta;
+    double light = scale_of(s, t->c).light, c = t->c, left = 1;
+    for (int i = 0; i < 3; i++) {
+        c = strict_scale(t->c, next_M, next_y * left, delta, goal);
+        left = light > 0 ? scale_of(s, c).light / light : 1;
+    }
+    result->next = scale_of(s, c * (1 + s->settings->strict_margin[stage]));
+}
+
+static void finish(state *s, job *j, const sums *t, int met, const judgement *judged)
+{
+    stat_outcome *out = j->out;
+    j->c = 0;
+    out->met = (uint8_t)met;
+    out->flags = (uint8_t)judged->flags;
+    out->samples = t->sampled;
+    out->exact = s->values->tokens - s->candidates + t->heavy;
+    out->certified = met ? (float)judged->error : 0;
+    out->error = met ? (float)stat_error(s->row, s->settings, judged->out, 1, s->values->dim) : 0;
+}
+
+static void decide(state *s, job *j, const sums *t, uint32_t stage)
+{
+    judgement judged = { 0 };
+    j->out->stages = (uint8_t)(stage + 1);
+    j->out->gathered += s->values->tokens - s->candidates + t->heavy + t->sampled;
+    if (t->light > 0 && t->sampled < MIN_SAMPLES) {
+        finish(s, j, t, 0, &judged);
+        return;
+    }
+    if (s->bound == VSA_BOUND_STRICT) {
+        judge_strict(s, t, j, stage, &judged);
+    } else {
+        judge_clt(s, t, j, stage, &judged);
+    }
+    if (judged.error <= j->goal->epsilon) {
+        finish(s, j, t, 1, &judged);
+    } else if (stage + 1 == STAGES) {
+        finish(s, j, t, 0, &judged);
+        j->out->last = 1;
+    } else if (judged.next.c <= 0 || 2 * judged.next.tokens >= s->candidates) {
+        judged.flags |= VSA_CERTIFICATE_UNATTAINABLE;
+        finish(s, j, t, 0, &judged);
+    } else {
+        j->c = (double)(float)judged.next.c;
+        for (uint32_t i = 0; i < s->values->dim; i++) {
+            j->centre[i] = (float)(t->B[i] / t->l);
+        }
+    }
+}
+
+static int compare_scales(const void *a, const void *b)
+{
+    const job *x = *(job *const *)a, *y = *(job *const *)b;
+    return x->c > y->c ? -1 : x->c < y->c;
+}
+
+/* All goals of one stage, the largest scale first. */
+static void run_stage(state *s, job *jobs, uint32_t stage)
+{
+    job *order[STAT_MAX_GOALS];
+    uint32_t open = 0;
+    sums *t = malloc(sizeof *t);
+    for (uint32_t i = 0; i < s->settings->goal_count; i++) {
+        if (jobs[i].c > 0) {
+            order[open++] = &jobs[i];
+        }
+    }
+    qsort(order, open, sizeof *order, compare_scales);
+    if (open > 0) {
+        hash_tokens(s, stage);
+        list_tokens(s, (float)order[0]->c);
+    }
+    for (uint32_t i = 0; i < open; i++) {
+        double c = order[i]->c;
+        if (i == 0 || c < t->c) {
+            shorten_list(s, (float)c);
+            sum_stage(s, c, t);
+        }
+        decide(s, order[i], t, stage);
+    }
+    free(t);
+}
+
+void stat_guided(stat_work *work, const stat_batch *batch, const stat_row *row,
+                 const stat_settings *settings, vsa_bound bound, uint64_t seed, uint32_t kv_head,
+                 stat_outcome *out)
+{
+    job jobs[STAT_MAX_GOALS];
+    state s = { .work = work, .values = &batch->values, .row = row, .settings = settings,
+                .bound = bound,
+                .key = { seed, 0, 0, kv_head, batch->values.tokens } };
+    ref_permutation_init(&s.permutation, seed, 0, 0, kv_head, batch->values.tokens);
+    vsa_policy policy = settings->policy;
+    policy.method = VSA_METHOD_GUIDED;
+    ref_exact_counts(&policy, batch->values.tokens, &s.set);
+    s.candidates = s.set.window_begin - s.set.sink_end;
+    uint32_t base = ref_base_samples(&policy, s.candidates);
+    count_bins(&s);
+    sum_ends(&s);
+    ref_scale first = scale_for_samples(&s, base);
+    int dense = base == 0 || first.c <= 0 || 2 * first.tokens >= s.candidates;
+    for (uint32_t i = 0; i < settings->goal_count; i++) {
+        out[i] = (stat_outcome){ 0 };
+        jobs[i] = (job){ .goal = &settings->goals[i], .c = dense ? 0 : (double)(float)first.c,
+                         .out = &out[i] };
+    }
+    for (uint32_t stage = 0; stage < STAGES; stage++) {
+        run_stage(&s, jobs, stage);
+    }
+}

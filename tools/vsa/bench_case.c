@@ -1,0 +1,110 @@
+#include "bench_case.h"
+
+#include <stdio.h>
+
+typedef struct method_traits {
+    int method;
+    bool scores, guarantees;
+} method_traits;
+
+static const method_traits all_methods[] = {
+    {.method = VSA_METHOD_DENSE},
+    {.method = VSA_METHOD_TOP_K, .scores = true},
+    {.method = VSA_METHOD_TOP_P, .scores = true},
+    {.method = VSA_METHOD_SAMPLE, .guarantees = true},
+    {.method = VSA_METHOD_VATTENTION, .scores = true, .guarantees = true},
+    {.method = VSA_METHOD_GUIDED, .scores = true, .guarantees = true},
+};
+static const int all_scorers[] = {VSA_SCORER_EXACT, VSA_SCORER_PAGE, VSA_SCORER_SIGN,
+                                  VSA_SCORER_INT8, VSA_SCORER_INT4};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static const method_traits *traits_of(int method)
+{
+    for (size_t i = 0; i < COUNT(all_methods); i++) {
+        if (all_methods[i].method == method) {
+            return &all_methods[i];
+        }
+    }
+    return &all_methods[0];
+}
+
+/* Whether the command line asks for the method; *out_named: by name. */
+static bool is_wanted(const tool_options *options, int method, bool *out_named)
+{
+    const option_enums *several = &options->methods;
+
+    *out_named = true;
+    if (options_given(options, "method")) {
+        return options->method == method;
+    }
+    for (uint32_t i = 0; i < several->count; i++) {
+        if (several->items[i] == method) {
+            return true;
+        }
+    }
+    *out_named = false;
+    return several->count == 0;
+}
+
+static void add_method(const tool_options *options, const method_traits *traits, bool is_named,
+                       bench_cases *cases)
+{
+    const bool one = options_given(options, "scorer") || !traits->scores;
+    const int *scorers = one ? &options->scorer : all_scorers;
+    const size_t count = one ? 1 : COUNT(all_scorers);
+
+    for (size_t i = 0; i < count && cases->count < BENCH_MAX_CASES; i++) {
+        cases->items[cases->count++] = (bench_case){
+            .method = traits->method,
+            .scorer = traits->scores ? scorers[i] : VSA_SCORER_EXACT,
+            /* A scorer that was not asked for may be one that this version does not have. */
+            .is_named = (is_named || options_given(options, "scorer")) && one,
+        };
+    }
+}
+
+void bench_cases_make(const tool_options *options, bench_cases *out_cases)
+{
+    *out_cases = (bench_cases){0};
+    for (size_t i = 0; i < COUNT(all_methods); i++) {
+        bool is_named;
+
+        if (is_wanted(options, all_methods[i].method, &is_named)) {
+            add_method(options, &all_methods[i], is_named, out_cases);
+        }
+    }
+}
+
+tool_options bench_case_options(const bench_case *entry, const tool_options *options)
+{
+    tool_options result = *options;
+
+    result.method = entry->method;
+    result.scorer = entry->scorer;
+    return result;
+}
+
+bool bench_case_scores(const bench_case *entry)
+{
+    return traits_of(entry->method)->scores;
+}
+
+bool bench_case_has_guarantee(const bench_case *entry)
+{
+    return traits_of(entry->method)->guarantees;
+}
+
+const char *bench_case_scorer_name(const bench_case *entry)
+{
+    return bench_case_scores(entry) ? options_scorer_name(entry->scorer) : "none";
+}
+
+const char *bench_case_name(const bench_case *entry, char text[BENCH_CASE_NAME_SIZE])
+{
+    snprintf(text, BENCH_CASE_NAME_SIZE, "%s%s%s", options_method_name(entry->method),
+             bench_case_scores(entry) ? ", " : "",
+             bench_case_scores(entry) ? options_scorer_name(entry->scorer) : "");
+    return text;
+}
