@@ -195,6 +195,15 @@ VSA_API void vsa_context_destroy(vsa_context *context);
 
 /* ------------------------------------------------------------ KV cache layout */
 
+/*
+ * What is written is rounded to nearest even. Q8_0 and Q4_0, for K and V alone, get the bits of ggml's
+ * reference quantizers (quantize_row_q8_0_ref and _q4_0_ref, every operation rounded to f32), with
+ * two cases fixed in which those depend on the machine:
+ *  - all values of a block below 2^-100: the bits of a block of zeros;
+ *  - an infinity or NaN in a block: scale NaN (0x7e00), every code that of 0, so that all 32 values
+ *    read as NaN and rows that attend to them are INVALID.
+ * A scale of 65520 or more becomes infinite, as in ggml: such rows are INVALID too.
+ */
 typedef enum vsa_dtype {
     VSA_DTYPE_F32  = 1,
     VSA_DTYPE_F16  = 2,
@@ -215,9 +224,12 @@ VSA_API uint32_t vsa_dtype_row_size(vsa_dtype dtype, uint32_t count);
  *   page_tokens  > 0:  table[s * table_stride + t / page_tokens] * block_stride
  *                      + h * head_stride + (t % page_tokens) * token_stride
  *
- * bytes plus c * sizeof(dtype), from the start of the bound range. Channels are contiguous.
- * block_stride is explicit, so interleaved K/V pools are representable. Strides and the range's
- * offset must be multiples of 4; when all are multiples of 16 a faster kernel is used. One
+ * bytes plus c * sizeof(dtype), from the start of the bound range. Channels are contiguous. In rows
+ * of Q8_0 and Q4_0 block c / 32 follows block c / 32 - 1, without padding: head sizes are multiples
+ * of 32.
+ * block_stride is explicit, so interleaved K/V pools are representable. Strides must be multiples
+ * of 4, or of 2 where the dtype is Q8_0 or Q4_0, and the range's offset and size of 4. When all
+ * strides are multiples of 16 a faster kernel is used; those of Q8_0 and Q4_0 do not count. One
  * plane (K or V of one layer) may span up to 16 GiB.
  */
 typedef struct vsa_plane_layout {
@@ -468,8 +480,8 @@ typedef enum vsa_timestamp {
 
 /* Writes the last new_tokens rows of every sequence: the `lengths` buffer already holds the
  * lengths after the append, and row i goes to position length - new_tokens + i. Values are
- * rounded to nearest even. Updates `state`. A length below new_tokens or above
- * max_length_tokens leaves that sequence's cache untouched. */
+ * rounded as vsa_dtype says; no byte but those of the rows is changed. Updates `state`. A length
+ * below new_tokens or above max_length_tokens leaves that sequence's cache untouched. */
 VSA_API vsa_result vsa_cmd_append(const vsa_layer *layer, VkCommandBuffer cmd,
                                   const vsa_step *step, uint32_t new_tokens);
 

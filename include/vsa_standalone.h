@@ -137,7 +137,7 @@ VSA_API uint64_t vsa_session_memory_size(const vsa_session *session);
 
 /* Writes tokens [first_token, first_token + token_count) of one sequence's cache from
  * k[kv_head * k_head_stride + token * head_dim_k + channel] and v likewise (strides in elements;
- * token counts from 0 at first_token), rounded to the cache's types, nearest even. */
+ * token counts from 0 at first_token), rounded to the cache's types as vsa_dtype says. */
 VSA_API vsa_result vsa_session_write_kv(vsa_session *session, uint32_t layer, uint32_t sequence,
                                         uint32_t first_token, uint32_t token_count,
                                         const float *k, size_t k_head_stride,

@@ -30,7 +30,14 @@ uint32_t ref_sample_limit(const vsa_policy *policy)
     if (policy->max_samples == 0) {
         return UINT32_MAX;
     }
-    return larger(policy->max_samples / REF_GROUPS * REF_GROUPS, REF_GROUPS);
+    if (!is_strict(policy)) {
+        return larger(policy->max_samples / REF_GROUPS * REF_GROUPS, REF_GROUPS);
+    }
+    uint32_t end = ref_bet_block(0);
+    while (end + ref_bet_block(end) <= policy->max_samples) {
+        end += ref_bet_block(end);
+    }
+    return end;
 }
 
 uint32_t ref_base_samples(const vsa_policy *policy, uint32_t residual_count)
@@ -41,9 +48,7 @@ uint32_t ref_base_samples(const vsa_policy *policy, uint32_t residual_count)
         base = smaller(base, policy->base_max_samples);
     }
     base = round_up(larger(smaller(base, ref_sample_limit(policy)), REF_GROUPS));
-    if (is_strict(policy)) {
-        base = ref_bet_round_up(base);
-    }
+    base = is_strict(policy) ? ref_bet_round_up(base) : base;
     return (uint64_t)2 * base >= residual_count ? 0 : base;
 }
 
@@ -149,7 +154,8 @@ static void clt(const vsa_policy *policy, const ref_row *row, const sample *s, r
         e->quantile = spread.quantile;
         e->spread = REF_GROUPS * spread.trace * s->b;
         if (s->known && s->all.squares > 0) {
-            e->spread *= s->W2 / (expansion * s->all.squares);
+            double share = s->W2 / (expansion * s->all.squares);
+            e->spread *= fmax(1, (1 + share) / 2);
         }
         double rms2 = (s->exact.norms + expansion * s->all.norms) / e->denominator;
         e->size2 = ref_relative_size(ref_dot(e->out, e->out, row->head_dim), e->spread * shrink,
@@ -209,12 +215,11 @@ static ref_action decide(const vsa_policy *policy, const ref_row *row, const sam
     if (e->error <= (double)policy->epsilon) {
         return REF_ACTION_MET;
     }
-    e->next = e->wanted + round_up(e->wanted / 8);   /* the next estimate of S may be larger */
+    /* The next estimate of S may be larger; after the last extension that would mean dense. */
+    e->next = e->wanted + round_up(e->wanted / (extensions + 1 < REF_MAX_EXTENSIONS ? 16 : 4));
     e->next = larger(e->next, samples + REF_GROUPS);
+    e->next = strictly ? ref_bet_round_up(e->next) : e->next;
     e->next = smaller(e->next, limit);
-    if (strictly) {
-        e->next = ref_bet_round_up(e->next);
-    }
     if ((uint64_t)2 * e->next >= row->residual_count) {
         e->flags |= VSA_CERTIFICATE_UNATTAINABLE;
         return REF_ACTION_DENSE;

@@ -7,12 +7,14 @@
 
 enum { MIN_SAMPLES = 32, STAGES = REF_MAX_EXTENSIONS + 1 };
 
-#define MARGIN       (1 + 1.0 / 8)    /* bound clt, of A */
-#define LEAST_GROWTH (1 + 1.0 / 16)   /* of c, or of 1 / A */
-#define STRICT_MARGIN 1.1             /* of c */
+#define HEAVY         0.5              /* probability from which on a token is read surely */
+#define LEAST_GROWTH  (1 + 1.0 / 16)   /* of c, or of 1 / A */
+#define STRICT_MARGIN 1.1              /* of c */
 
-/* Shares of delta that the stages spend, bound strict. */
-static const double stage_share[STAGES] = { 0.05, 0.7, 0.2, 0.05 };
+/* Bound clt, of 1 / A, by extension: no extension follows the last. */
+static const double margin[STAGES - 1] = { 3.0 / 16, 3.0 / 16, 1.0 / 2 };
+/* Bound strict: shares of delta that the stages spend. */
+static const double stage_share[STAGES] = { 0.02, 0.9, 0.06, 0.02 };
 
 static double row_maximum(const ref_group *group, uint32_t head)
 {
@@ -45,7 +47,7 @@ void ref_guided_draw_stage(const vsa_policy *policy, const ref_group *group, con
     uint32_t *ascending = malloc(length * sizeof *ascending);
     for (uint32_t i = 0; i < length; i++) {
         int candidate = i >= set.sink_end && i < set.window_begin;
-        out->member[i] = !candidate || out->probability[i] >= 1;
+        out->member[i] = !candidate || out->probability[i] >= HEAVY;
         if (out->member[i]) {
             out->probability[i] = 1;
             out->heavy_count += candidate;
@@ -82,7 +84,7 @@ void ref_guided_draw_free(ref_guided_draw *draw)
 
 typedef struct sample {
     ref_sums exact, groups[REF_GROUPS], all;   /* of the samples: weights are x = w / pi */
-    double   W, A;
+    double   W, A, Q;   /* of the candidates below HEAVY: sum w, w^2 (1 / pi - 1), w^2 */
     double   radius;   /* r = max |v|, over all tokens */
 } sample;
 
@@ -104,6 +106,7 @@ static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *
         } else {
             s->W += weight;
             s->A += weight * weight * (1 / pi - 1);
+            s->Q += weight * weight;
         }
     }
     for (uint32_t j = 0; j < draw->sample_count && finite; j++) {
@@ -118,7 +121,7 @@ static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *
     return finite;
 }
 
-/* Bound clt: the ratio estimate and its error. Returns A*, what the next stage is sized for. */
+/* Bound clt: the ratio estimate and its error. Returns what A would have to be. */
 static double clt(const vsa_policy *policy, const ref_group *group, const sample *s,
                   ref_guided_estimate *e)
 {
@@ -131,7 +134,7 @@ static double clt(const vsa_policy *policy, const ref_group *group, const sample
     if (s->W > 0) {
         ref_group_spread(s->groups, e->light_mean, R / e->denominator, group->head_dim,
                          (double)policy->delta, &spread);
-        V = REF_GROUPS * spread.trace * s->A / s->all.squares;
+        V = REF_GROUPS * spread.trace * s->A / (s->A + s->Q);
     }
     double rms2 = (s->exact.norms + R * s->all.norms) / e->denominator;
     double size2 = ref_relative_size(ref_dot(e->out, e->out, group->head_dim), V, eta, rms2,
@@ -258,7 +261,8 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
     } else {
         double squares = clt(policy, group, s, e);
         e->wanted = (uint32_t)fmin(ceil(ref_scale_for_squares(&bins, squares).sampled), candidates);
-        e->next = ref_scale_for_squares(&bins, fmin(squares / MARGIN, s->A / LEAST_GROWTH));
+        double more = stage + 1 < STAGES ? 1 + margin[stage] : 1;
+        e->next = ref_scale_for_squares(&bins, fmin(squares / more, s->A / LEAST_GROWTH));
     }
     if (policy->target == VSA_TARGET_DENOMINATOR) {
         e->error = 0;
@@ -277,13 +281,23 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
 
 /* ------------------------------------------------------------------ the group */
 
+/* Below 64 expected samples, fewer than 32 would be drawn too often. */
+uint32_t ref_guided_base(const vsa_policy *policy, uint32_t candidates)
+{
+    uint32_t base = ref_base_samples(policy, candidates);
+    if (base == 0 || base >= 2 * MIN_SAMPLES) {
+        return base;
+    }
+    return 4 * MIN_SAMPLES >= candidates ? 0 : 2 * MIN_SAMPLES;
+}
+
 /* Stage 0: every row's scale, 0 where it is dense. Returns how many are not. */
 static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, double *c)
 {
     ref_exact_set set;
     ref_exact_counts(policy, group->length, &set);
     uint32_t candidates = set.window_begin - set.sink_end, open = 0;
-    uint32_t base = ref_base_samples(policy, candidates);
+    uint32_t base = ref_guided_base(policy, candidates);
     for (uint32_t head = 0; head < group->heads && base > 0; head++) {
         ref_bins bins;
         ref_bins_count(group->logits[head], set.sink_end, set.window_begin,

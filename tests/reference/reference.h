@@ -167,12 +167,17 @@ uint32_t ref_bet_block(uint32_t draw);
 uint32_t ref_bet_round_up(uint32_t draws);
 
 typedef struct ref_bet_result {
-    double   evidence_high, evidence_low;   /* E_hi and E_lo */
+    double   evidence_high, evidence_low;   /* E_hi and E_lo; 0 when broken */
     int      broken;                        /* a sampled weight above tau */
     uint32_t wanted;                        /* draws, before margin and max_samples */
 } ref_bet_result;
 
-/* `x` holds `draws` values w / tau in draw order out of a population of N; exact = D_f / tau. */
+/* Log of the wealth after `draws` draws of who bets that the population's sum is not as high as
+ * (bets_below), or not as low as `rest`; exact = D_f / tau. */
+double ref_bet_evidence(const double *x, uint32_t draws, double population, double exact,
+                        double epsilon, double rest, int bets_below);
+
+/* `x` holds `draws` values w / tau in draw order out of a population of N. */
 void ref_bet(const double *x, uint32_t draws, double population, double exact, double epsilon,
              double delta, ref_bet_result *out);
 
@@ -180,7 +185,7 @@ void ref_bet(const double *x, uint32_t draws, double population, double exact, d
 
 /* "Base sample": how many samples are drawn first, or 0 when the whole group is dense. */
 uint32_t ref_base_samples(const vsa_policy *policy, uint32_t residual_count);
-/* Policy's max_samples rounded down to a multiple of 32, at least 32; UINT32_MAX for none. */
+/* max_samples rounded down to what a sample can have; UINT32_MAX for none. */
 uint32_t ref_sample_limit(const vsa_policy *policy);
 
 /* One row's inputs. Tokens of the exact set have member[i] == 1; samples are the group's draws. */
@@ -255,6 +260,9 @@ typedef struct ref_group {
     uint32_t      head_dim, length;
     ref_draw_key  key;
 } ref_group;
+
+/* Expected samples of stage 0, or 0 when the whole group is dense. */
+uint32_t ref_guided_base(const vsa_policy *policy, uint32_t candidates);
 
 /* A row's candidates counted by how far their logit lies below the row's maximum. */
 typedef struct ref_bins {

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Probability from which on a token is heavy. */
+#define HEAVY 0.5
+
 void ref_bins_count(const double *logits, uint32_t first, uint32_t end, double maximum,
                     ref_bins *out)
 {
@@ -42,12 +45,12 @@ static ref_scale scale_made(double c, const bin_sums *s)
                         .light = s->light };
 }
 
-/* The first number of heavy bins that c fits: from the first light bin on, c w < 1. */
+/* The first number of heavy bins that c fits: the next bin's probability is below HEAVY. */
 ref_scale ref_scale_for_samples(const ref_bins *bins, double samples)
 {
     for (uint32_t t = 0; t < REF_BINS; t++) {
         bin_sums s = sums_from(bins, t);
-        if (s.light > 0 && samples / s.light * bin_weight(t) < 1) {
+        if (s.light > 0 && samples / s.light * bin_weight(t) < HEAVY) {
             return scale_made(samples / s.light, &s);
         }
     }
@@ -59,7 +62,7 @@ ref_scale ref_scale_for_squares(const ref_bins *bins, double squares)
     for (uint32_t t = 0; t < REF_BINS; t++) {
         bin_sums s = sums_from(bins, t);
         double c = s.light / (squares + s.squares);
-        if (s.light > 0 && c * bin_weight(t) < 1) {
+        if (s.light > 0 && c * bin_weight(t) < HEAVY) {
             return scale_made(c, &s);
         }
     }
@@ -69,7 +72,7 @@ ref_scale ref_scale_for_squares(const ref_bins *bins, double squares)
 ref_scale ref_scale_of(const ref_bins *bins, double c)
 {
     for (uint32_t t = 0; t < REF_BINS; t++) {
-        if (c * bin_weight(t) < 1) {
+        if (c * bin_weight(t) < HEAVY) {
             bin_sums s = sums_from(bins, t);
             return scale_made(c, &s);
         }

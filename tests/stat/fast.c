@@ -14,14 +14,14 @@ void stat_goal_init(stat_goal *goal, double epsilon, double delta)
 
 void stat_settings_defaults(stat_settings *settings)
 {
-    for (int i = 0; i < REF_MAX_EXTENSIONS; i++) {
-        settings->margin[i] = settings->guided_margin[i] = 1.0 / 8;
-        settings->strict_margin[i] = 0.1;
-    }
-    settings->stage_share[0] = 0.05;
-    settings->stage_share[1] = 0.7;
-    settings->stage_share[2] = 0.2;
-    settings->stage_share[3] = 0.05;
+    static const double margin[] = { 1.0 / 16, 1.0 / 16, 1.0 / 4 };
+    static const double guided_margin[] = { 3.0 / 16, 3.0 / 16, 1.0 / 2 };
+    static const double strict_margin[] = { 0.1, 0.1, 0.1 };
+    static const double share[] = { 0.02, 0.9, 0.06, 0.02 };
+    memcpy(settings->margin, margin, sizeof margin);
+    memcpy(settings->guided_margin, guided_margin, sizeof guided_margin);
+    memcpy(settings->strict_margin, strict_margin, sizeof strict_margin);
+    memcpy(settings->stage_share, share, sizeof share);
 }
 
 static void *allocate(size_t count, size_t size)

@@ -7,6 +7,7 @@
 
 enum { STAGES = REF_MAX_EXTENSIONS + 1, MIN_SAMPLES = 32 };
 
+#define HEAVY        0.5f
 #define LEAST_GROWTH (1 + 1.0 / 16)
 
 /* One decision procedure: a goal. */
@@ -23,8 +24,9 @@ typedef struct sums {
     uint32_t heavy, sampled;
     double   light;           /* W */
     double   squares;         /* A */
+    double   light_squares;   /* Q */
     double   exact_norms;     /* C_f */
-    double   l, x2, norms;    /* of the samples: sum x, x^2, x |v|^2 */
+    double   l, norms;        /* of the samples: sum x, x |v|^2 */
     double   exact[STAT_MAX_DIM], B[STAT_MAX_DIM];
     double   trace, rank;
 } sums;
@@ -77,7 +79,7 @@ static ref_scale scale_made(const state *s, double c, int t)
 static ref_scale scale_for_samples(const state *s, double samples)
 {
     for (int t = 0; t < REF_BINS && s->light[t] > 0; t++) {
-        if (samples / s->light[t] * s->omega[t] < 1) {
+        if (samples / s->light[t] * s->omega[t] < (double)HEAVY) {
             return scale_made(s, samples / s->light[t], t);
         }
     }
@@ -88,7 +90,7 @@ static ref_scale scale_for_squares(const state *s, double squares)
 {
     for (int t = 0; t < REF_BINS && s->light[t] > 0; t++) {
         double c = s->light[t] / (squares + s->squares[t]);
-        if (c * s->omega[t] < 1) {
+        if (c * s->omega[t] < (double)HEAVY) {
             return scale_made(s, c, t);
         }
     }
@@ -97,7 +99,7 @@ static ref_scale scale_for_squares(const state *s, double squares)
 
 static ref_scale scale_of(const state *s, double c)
 {
-    double t = 16 * log(c) - 0.5;   /* c omega_t = 1 */
+    double t = 16 * log(c / (double)HEAVY) - 0.5;   /* c omega_t = HEAVY */
     int first = t < 0 ? 0 : t >= REF_BINS ? REF_BINS : (int)t + 1;
     return scale_made(s, c, first);
 }
@@ -116,7 +118,7 @@ static void hash_tokens(state *s, uint32_t stage)
 
 static int is_read(float p, uint32_t hash)
 {
-    return p >= 1 || hash <= (uint32_t)(p * 0x1p32f);
+    return p >= HEAVY || hash <= (uint32_t)(p * 0x1p32f);
 }
 
 /* The tokens that scale c reads, in ascending order. */
@@ -186,7 +188,7 @@ static void split_list(state *s, sums *out)
     for (uint32_t j = 0; j < s->listed; j++) {
         uint32_t token = work->list_token[j];
         float w = work->list_weight[j], p = (float)out->c * w;
-        if (p >= 1) {
+        if (p >= HEAVY) {
             out->heavy++;
             heavy_weight += (double)w;
             heavy_squares += (double)w * (double)w;
@@ -199,7 +201,8 @@ static void split_list(state *s, sums *out)
         }
     }
     out->light = fmax(s->all_weight - heavy_weight, 0);
-    out->squares = fmax(out->light / out->c - (s->all_squares - heavy_squares), 0);
+    out->light_squares = fmax(s->all_squares - heavy_squares, 0);
+    out->squares = fmax(out->light / out->c - out->light_squares, 0);
 }
 
 static void sum_groups(state *s, sums *out)
@@ -245,7 +248,6 @@ static void sum_samples(state *s, sums *out)
         float x = work->x[j];
         const float *v = s->values->v + (size_t)token * dim;
         out->l += (double)x;
-        out->x2 += (double)x * (double)x;
         out->norms += (double)x * (double)s->values->norm2[token];
         for (uint32_t i = 0; i < dim / LANES; i++) {
             B[i] += x * vec_load(v + i * LANES);
@@ -293,8 +295,8 @@ static void judge_clt(const state *s, const sums *t, const job *j, uint32_t stag
         result->out[i] = (t->exact[i] + R * t->B[i]) / D;
         out2 += result->out[i] * result->out[i];
     }
-    if (t->x2 > 0) {
-        V = REF_GROUPS * t->trace * t->squares / t->x2;
+    if (t->squares > 0) {
+        V = REF_GROUPS * t->trace * t->squares / (t->squares + t->light_squares);
     }
     double rms2 = (t->exact_norms + R * t->norms) / D;
     double size2 = ref_relative_size(out2, V, (double)s->settings->policy.value_floor, rms2,
@@ -452,7 +454,7 @@ void stat_guided(stat_work *work, const stat_batch *batch, const stat_row *row,
     policy.method = VSA_METHOD_GUIDED;
     ref_exact_counts(&policy, batch->values.tokens, &s.set);
     s.candidates = s.set.window_begin - s.set.sink_end;
-    uint32_t base = ref_base_samples(&policy, s.candidates);
+    uint32_t base = ref_guided_base(&policy, s.candidates);
     count_bins(&s);
     sum_ends(&s);
     ref_scale first = scale_for_samples(&s, base);

@@ -204,8 +204,8 @@ static double evidence(const state *s, const stat_goal *goal)
         double mean_high = (high - sum) / (N - first), mean_low = (low - sum) / (N - first);
         high_is_out = high_is_out || mean_high > 1;
         low_is_out = low_is_out || mean_low < 0;
-        float up = (float)(1 + stake * fmax(mean_high, 0)), bet = (float)(stake / tau);
-        float down = (float)(1 - stake * fmin(mean_low, 1));
+        float up = (float)(1 + stake * fmin(fmax(mean_high, 0), 1)), bet = (float)(stake / tau);
+        float down = (float)(1 - stake * fmin(fmax(mean_low, 0), 1));
         for (uint32_t part = first; part < first + size; part += 4 * LANES) {
             vecf product_high = vec_set(1), product_low = vec_set(1), x_sum = vec_set(0),
                  x_squares = vec_set(0);
@@ -258,8 +258,11 @@ static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_si
     *out_size2 = 1;
     if (j->target == STRICT) {
         double needed = log(2 / j->goal->delta), found = evidence(s, j->goal);
-        double factor = found > 0 ? fmin(fmax(needed / found, 1.25), 8) : 8;
-        *out_wanted = (uint32_t)fmin(ceil(b * factor), N);
+        double factor = found > 0 ? fmin(fmax(needed / found, 1.1), 1.5) : 1.5;
+        double mean = s->l / b / s->tau, gap = epsilon * (s->exact_weight / s->tau / N + mean);
+        double variance = fmax(s->work->groups.squares / b / (s->tau * s->tau) - mean * mean, 0);
+        double plain = 2 * needed * (variance + gap * gap) / (gap * gap) + 64;
+        *out_wanted = (uint32_t)fmin(ceil(fmax(plain / (1 + plain / N), b * factor)), N);
         return found >= needed ? epsilon : (double)INFINITY;
     }
     double q, S;
@@ -274,7 +277,7 @@ static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_si
         q = stat_quantile(j->goal, s->rank[j->target]);
         S = REF_GROUPS * s->trace[j->target] * b;
         if (s->known && s->work->groups.squares > 0) {
-            S *= s->W2 / (N / b * s->work->groups.squares);
+            S *= fmax(1, (1 + s->W2 / (N / b * s->work->groups.squares)) / 2);
         }
         double out2 = 0, rms2 = (s->exact_norms + N / b * s->work->groups.norms) / s->D;
         for (uint32_t c = 0; c < s->values->dim; c++) {

@@ -15,7 +15,7 @@ name='<b>"trace" & 100%.safetensors'
 cp "$2/text_2048.safetensors" "$work/$name"
 cd "$work" || exit 1
 one=(--top-k 0.1 --top-p 0.9 --epsilon 0.2)
-run 0 eval --input "$name" --queries 2 --target output "${one[@]}" --json --csv rows.csv \
+run 0 eval --input "$name" --queries 2 --scorer exact --target output "${one[@]}" --json --csv rows.csv \
     --html page.html "${common[@]}"
 mv out eval.json
 check eval json eval.json "$name" 7
@@ -38,6 +38,14 @@ run 0 eval "${two[@]}" "${exact[@]}" --strict-exit "${common[@]}"
 for target in denominator numerator output; do
     [ "$(grep -c "^ [12] topk *exact *none *$target .* 0/0/4\$" out)" -eq 2 ] ||
         fail "not a row per input: $target: $(cat out)"
+done
+
+# ---- every scorer
+run 0 eval "${two[@]:0:2}" --method topk --top-k 100 --target output --json "${common[@]}"
+mv out scorers.json
+check eval json scorers.json "gaussian:$small" 5
+for scorer in exact page sign int8 int4; do
+    grep -q "\"scorer\":\"$scorer\"" scorers.json || fail "scorer $scorer was not run"
 done
 
 # ---- strict exit: only a guarantee can be missed
@@ -72,7 +80,7 @@ grep -q 'density not reached' out || fail "reached: $(cat out)"
 
 # ---- what the library refuses is an error when it is asked for, before any result
 for options in "--method sample --bound strict" "--method vattention --target output --bound strict" \
-    "--scorer int4" "--bound strict --value-floor 1"; do
+    "--method guided --scorer sign --bound strict" "--bound strict --value-floor 1"; do
     run 2 eval "${two[@]}" $options "${common[@]}"
     [ -s out ] && fail "output before the refusal: $options"
 done

@@ -8,12 +8,14 @@
 #include "eval_sweep.h"
 #include "options.h"
 
-static size_t count_cases(const eval_sweep *sweep, int method, int bound)
+static size_t count_cases(const eval_sweep *sweep, int method, int scorer, int bound)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < sweep->count; i++) {
-        count += sweep->cases[i].method == method && sweep->cases[i].bound == bound;
+        const eval_case *entry = &sweep->cases[i];
+
+        count += entry->method == method && entry->scorer == scorer && entry->bound == bound;
     }
     return count;
 }
@@ -35,19 +37,35 @@ static size_t make_sweep(int count, char *const *arguments, tool_options *option
 static void a_sweep_has_every_combination(void **state)
 {
     (void)state;
+    static const struct {
+        int method, scorer;
+        size_t clt, strict;
+    } rows[] = {
+        {VSA_METHOD_DENSE, VSA_SCORER_EXACT, 1, 0},
+        {VSA_METHOD_TOP_K, VSA_SCORER_EXACT, 6, 0},
+        {VSA_METHOD_TOP_P, VSA_SCORER_INT8, 5, 0},
+        {VSA_METHOD_SAMPLE, VSA_SCORER_EXACT, 3 * 5, 0},
+        {VSA_METHOD_VATTENTION, VSA_SCORER_EXACT, 3 * 5, 5},
+        {VSA_METHOD_VATTENTION, VSA_SCORER_PAGE, 5, 0},
+        {VSA_METHOD_VATTENTION, VSA_SCORER_INT4, 5, 5},
+        {VSA_METHOD_GUIDED, VSA_SCORER_EXACT, 3 * 5, 3 * 5},
+        {VSA_METHOD_GUIDED, VSA_SCORER_SIGN, 5, 0},
+        {VSA_METHOD_GUIDED, VSA_SCORER_INT8, 5, 5},
+    };
     tool_options options;
     eval_sweep sweep;
 
     assert_int_equal(make_sweep(0, NULL, &options, &sweep), 0);
     assert_int_equal(sweep.cases[0].method, VSA_METHOD_DENSE);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_TOP_K, VSA_BOUND_CLT), 6);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_TOP_P, VSA_BOUND_CLT), 5);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_SAMPLE, VSA_BOUND_CLT), 3 * 5);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_VATTENTION, VSA_BOUND_CLT), 3 * 5);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_VATTENTION, VSA_BOUND_STRICT), 5);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_GUIDED, VSA_BOUND_CLT), 3 * 5);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_GUIDED, VSA_BOUND_STRICT), 3 * 5);
-    assert_int_equal(sweep.count, 1 + 6 + 5 + 15 + 15 + 5 + 15 + 15);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const size_t clt = count_cases(&sweep, rows[i].method, rows[i].scorer, VSA_BOUND_CLT);
+        const size_t strict = count_cases(&sweep, rows[i].method, rows[i].scorer, VSA_BOUND_STRICT);
+
+        check_that(clt == rows[i].clt && strict == rows[i].strict, "row %zu: %zu and %zu", i, clt,
+                   strict);
+    }
+    /* Exact; page and sign; int8 and int4. */
+    assert_int_equal(sweep.count, 1 + 6 + 5 + 15 + 20 + 30 + 2 * 21 + 2 * 31);
     eval_sweep_destroy(&sweep);
 }
 
@@ -81,9 +99,9 @@ static void what_is_asked_for_is_not_left_out(void **state)
     char *sample[] = {(char *)"--method=sample", (char *)"--bound=strict"};
     char *output[] = {(char *)"--method=vattention", (char *)"--bound=strict",
                       (char *)"--target=output"};
-    char *int4[] = {(char *)"--method=topk", (char *)"--scorer=int4"};
+    char *page[] = {(char *)"--method=guided", (char *)"--scorer=page", (char *)"--bound=strict"};
     char *floor[] = {(char *)"--value-floor=0.5", (char *)"--bound=strict"};
-    char *strict[] = {(char *)"--bound=strict"};
+    char *strict[] = {(char *)"--bound=strict", (char *)"--scorer=exact"};
     char *beside[] = {(char *)"--value-floor=0.5"};
     tool_options options;
     eval_sweep sweep;
@@ -91,18 +109,19 @@ static void what_is_asked_for_is_not_left_out(void **state)
     assert_int_equal(make_sweep(2, sample, &options, &sweep), 3 * 5);
     assert_int_equal(sweep.count, 3 * 5);
     eval_sweep_destroy(&sweep);
-    assert_int_equal(make_sweep(3, output, &options, &sweep), 5);
+    assert_int_equal(make_sweep(3, output, &options, &sweep), 5 * 5);
     eval_sweep_destroy(&sweep);
-    assert_int_equal(make_sweep(2, int4, &options, &sweep), 6);
+    assert_int_equal(make_sweep(3, page, &options, &sweep), 3 * 5);
     eval_sweep_destroy(&sweep);
     assert_true(make_sweep(2, floor, &options, &sweep) > 0);
     eval_sweep_destroy(&sweep);
-    assert_int_equal(make_sweep(1, strict, &options, &sweep), 0);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_SAMPLE, VSA_BOUND_STRICT), 0);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_GUIDED, VSA_BOUND_STRICT), 3 * 5);
+    assert_int_equal(make_sweep(2, strict, &options, &sweep), 0);
+    assert_int_equal(count_cases(&sweep, VSA_METHOD_SAMPLE, VSA_SCORER_EXACT, VSA_BOUND_STRICT), 0);
+    assert_int_equal(count_cases(&sweep, VSA_METHOD_GUIDED, VSA_SCORER_EXACT, VSA_BOUND_STRICT),
+                     3 * 5);
     eval_sweep_destroy(&sweep);
     assert_int_equal(make_sweep(1, beside, &options, &sweep), 0);
-    assert_int_equal(count_cases(&sweep, VSA_METHOD_GUIDED, VSA_BOUND_STRICT), 0);
+    assert_int_equal(count_cases(&sweep, VSA_METHOD_GUIDED, VSA_SCORER_EXACT, VSA_BOUND_STRICT), 0);
     eval_sweep_destroy(&sweep);
 }
 

@@ -30,22 +30,19 @@ static const method_traits *traits_of(int method)
     return &all_methods[0];
 }
 
-/* Whether the command line asks for the method; *out_named: by name. */
+/* Whether the command line asks for the method, or everything is compared with it; *out_named: by
+ * name. */
 static bool is_wanted(const tool_options *options, int method, bool *out_named)
 {
     const option_enums *several = &options->methods;
 
-    *out_named = true;
-    if (options_given(options, "method")) {
-        return options->method == method;
-    }
+    const bool one = options_given(options, "method");
+
+    *out_named = one && options->method == method;
     for (uint32_t i = 0; i < several->count; i++) {
-        if (several->items[i] == method) {
-            return true;
-        }
+        *out_named = *out_named || several->items[i] == method;
     }
-    *out_named = false;
-    return several->count == 0;
+    return *out_named || method == VSA_METHOD_DENSE || (!one && several->count == 0);
 }
 
 static void add_method(const tool_options *options, const method_traits *traits, bool is_named,
@@ -60,7 +57,7 @@ static void add_method(const tool_options *options, const method_traits *traits,
             .method = traits->method,
             .scorer = traits->scores ? scorers[i] : VSA_SCORER_EXACT,
             /* A scorer that was not asked for may be one that this version does not have. */
-            .is_named = (is_named || options_given(options, "scorer")) && one,
+            .is_named = one && (is_named || traits->scores),
         };
     }
 }

@@ -1,6 +1,6 @@
 /*
- * bench_case.h - what bench compares: dense attention, and every method with every scorer that the
- * command line leaves open. Pure.
+ * bench_case.h - what bench compares: dense attention, always first, and every method with every
+ * scorer that the command line leaves open. Pure.
  */
 #ifndef VSA_TOOL_BENCH_CASE_H
 #define VSA_TOOL_BENCH_CASE_H

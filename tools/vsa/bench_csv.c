@@ -29,7 +29,7 @@ static void write_row(FILE *stream, const bench_run *run, const bench_row *row)
     write_spread(stream, row->gpu_ms);
     write_spread(stream, row->wall_ms);
     write_number(stream, row->host_us);
-    write_number(stream, row->speedup);
+    write_spread(stream, row->speedup);
     write_number(stream, row->bytes);
     write_number(stream, row->bytes_dense);
     write_number(stream, gbps);
@@ -60,7 +60,8 @@ int bench_csv_write(const bench_run *run, const char *path)
         return code;
     }
     fputs("method,scorer,tokens,layers,steps,gpu_ms,gpu_ms_min,gpu_ms_max,wall_ms,wall_ms_min,"
-          "wall_ms_max,host_us,speedup,bytes,bytes_dense,gbps,copy_share,density,error_mean,"
+          "wall_ms_max,host_us,speedup,speedup_min,speedup_max,bytes,bytes_dense,gbps,copy_share,"
+          "density,error_mean,"
           "error_p95,error_max,error_rows,certified_mean,rows,met,exact,missed,invalid",
           file.stream);
     for (int i = 0; i < VSA_TIMESTAMP_COUNT; i++) {

@@ -55,7 +55,7 @@ static void write_row(FILE *stream, const bench_run *run, const bench_row *row)
     write_number(stream, "%.3f", row->gpu_ms.low);
     write_number(stream, "%.3f", row->gpu_ms.high);
     write_number(stream, "%.3f", row->wall_ms.median);
-    write_number(stream, "%.2f", row->speedup);
+    write_number(stream, "%.2f", row->speedup.median);
     write_number(stream, "%.4g", gbps);
     write_number(stream, "%.1f%%", 100.0 * gbps / run->copy_gbps);
     write_number(stream, "%.4g", 1e-6 * row->bytes);

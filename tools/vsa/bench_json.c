@@ -39,7 +39,7 @@ static cJSON *make_row(const bench_run *run, const bench_row *row)
     add_spread(object, (const char *[]){"gpu_ms", "gpu_ms_min", "gpu_ms_max"}, row->gpu_ms);
     add_spread(object, (const char *[]){"wall_ms", "wall_ms_min", "wall_ms_max"}, row->wall_ms);
     cJSON_AddNumberToObject(object, "host_us", row->host_us);
-    cJSON_AddNumberToObject(object, "speedup", row->speedup);
+    add_spread(object, (const char *[]){"speedup", "speedup_min", "speedup_max"}, row->speedup);
     cJSON_AddNumberToObject(object, "bytes", row->bytes);
     cJSON_AddNumberToObject(object, "bytes_dense", row->bytes_dense);
     cJSON_AddNumberToObject(object, "gbps", gbps);

@@ -1,5 +1,6 @@
 /*
- * bench_measure.h - one case at one length.
+ * bench_measure.h - several cases at one length. Their steps take turns, so that whatever slows the
+ * machine down slows all of them: the ratio of two times is steadier than either.
  */
 #ifndef VSA_TOOL_BENCH_MEASURE_H
 #define VSA_TOOL_BENCH_MEASURE_H
@@ -10,21 +11,43 @@
 
 typedef struct bench_place {
     uint32_t tokens, layers;
-    const bench_session *cache; /* of method dense: measured as it is, others use its caches */
+    const bench_session *cache; /* of method dense; the other cases use its caches */
     const bench_truth *truth;   /* of steps 0, 1, ... of this length */
     vsa_tuning tuning;
-    void (*advance)(void *user, uint32_t step); /* after every timed step */
+    void (*advance)(void *user); /* after every timed step */
     void *user;
 } bench_place;
 
-/* What it took, in seconds. */
-typedef struct bench_effort {
-    double setup; /* whatever the length */
-    double work;
-} bench_effort;
+/* One case. */
+typedef struct bench_lane {
+    const bench_case *entry;
+    bench_session own; /* not of method dense */
+    /* One value per round; gpu_ms owns all of them. */
+    double *gpu_ms, *wall_ms, *stage_ms[VSA_TIMESTAMP_COUNT];
+    report rows;
+    stats errors;
+} bench_lane;
 
-/* VSA_ERROR_OUT_OF_HOST_MEMORY: also the tool's own. The row has no speed-up yet. */
-vsa_result bench_measure(const bench_context *context, const bench_case *entry,
-                         const bench_place *place, bench_row *out_row, bench_effort *out_effort);
+/* Lane 0 is dense. */
+typedef struct bench_batch {
+    const bench_context *context;
+    const bench_place *place;
+    bench_lane lanes[BENCH_MAX_CASES];
+    size_t count;
+    double setup_seconds; /* of its sessions */
+} bench_batch;
+
+/* With dense attention alone. VSA_ERROR_OUT_OF_HOST_MEMORY, here and below: also the tool's own. */
+vsa_result bench_batch_begin(const bench_context *context, const bench_place *place,
+                             const bench_case *dense, bench_batch *out_batch);
+/* On an error the batch stays as it was. */
+vsa_result bench_batch_add(bench_batch *batch, const bench_case *entry);
+vsa_result bench_batch_run(bench_batch *batch);
+/* False when memory is out. */
+bool bench_batch_row(const bench_batch *batch, size_t lane, bench_row *out_row);
+void bench_batch_end(bench_batch *batch);
+
+/* Device memory of the sessions beside the caches, and of the largest of them. */
+uint64_t bench_batch_memory(const bench_batch *batch, uint64_t *out_largest);
 
 #endif

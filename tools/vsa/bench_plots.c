@@ -123,7 +123,10 @@ static plot_point time_at_length(const bench_row *row)
 
 static plot_point speedup_at_length(const bench_row *row)
 {
-    return (plot_point){.x = row->tokens, .y = row->speedup};
+    return (plot_point){.x = row->tokens,
+                        .y = row->speedup.median,
+                        .low = row->speedup.low,
+                        .high = row->speedup.high};
 }
 
 static plot_point error_at_length(const bench_row *row)

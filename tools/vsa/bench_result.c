@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const bench_spread bench_spread_unknown = {(double)NAN, (double)NAN, (double)NAN};
+
 double bench_row_ms(const bench_row *row)
 {
     return isnan(row->gpu_ms.median) ? row->wall_ms.median : row->gpu_ms.median;
@@ -44,8 +46,6 @@ const bench_row *bench_results_find(const bench_results *results, const bench_ca
 
 bool bench_results_add(bench_results *results, const bench_row *row)
 {
-    static const bench_case dense = {.method = VSA_METHOD_DENSE, .scorer = VSA_SCORER_EXACT};
-
     if (results->count == results->capacity) {
         const size_t capacity = results->capacity ? 2 * results->capacity : 32;
         bench_row *rows = realloc(results->rows, capacity * sizeof *rows);
@@ -57,11 +57,6 @@ bool bench_results_add(bench_results *results, const bench_row *row)
         results->capacity = capacity;
     }
     results->rows[results->count++] = *row;
-
-    const bench_row *base = bench_results_find(results, &dense, row->tokens);
-
-    results->rows[results->count - 1].speedup =
-        base ? bench_row_ms(base) / bench_row_ms(row) : (double)NAN;
     return true;
 }
 

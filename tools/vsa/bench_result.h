@@ -10,9 +10,12 @@
 #include "stats.h"
 #include "vsa_standalone.h"
 
+/* Median, minimum and maximum. */
 typedef struct bench_spread {
     double median, low, high;
 } bench_spread;
+
+extern const bench_spread bench_spread_unknown; /* NaN */
 
 /* Per step. NaN = not known. */
 typedef struct bench_row {
@@ -30,8 +33,8 @@ typedef struct bench_row {
     stats_summary error;          /* of the rows that were compared */
     uint32_t error_rows;          /* how many */
     double certified_mean;        /* over the finite bounds of all rows; NaN when there is none */
-    double speedup;               /* dense / this, of bench_row_ms */
-    uint64_t memory;              /* bytes of device memory */
+    bench_spread speedup;         /* time of dense / time of this, by rounds */
+    uint64_t memory;              /* bytes of device memory; the caches count as those of dense */
 } bench_row;
 
 /* GPU time, or wall time on a queue without timestamps. */
@@ -57,7 +60,7 @@ typedef struct bench_results {
     size_t omission_count, omission_capacity;
 } bench_results;
 
-/* Fills in the speed-up. False when memory is out. */
+/* False when memory is out. */
 bool bench_results_add(bench_results *results, const bench_row *row);
 /* Joins what has the same length and reason. `what`: NULL = all cases. False when memory is out. */
 bool bench_results_omit(bench_results *results, uint32_t tokens, const char *what,

@@ -126,20 +126,24 @@ int bench_run_copy(bench_run *run)
 
 /* ----------------------------------------------------------------------- run */
 
-static void advance(void *user, uint32_t step)
+static void advance(void *user)
 {
     bench_run *run = user;
 
-    (void)step;
     run->bar_done += run->bar_step;
     progress_update(&run->bar, (uint64_t)run->bar_done);
+}
+
+static bool is_memory(vsa_result result)
+{
+    return result == VSA_ERROR_OUT_OF_DEVICE_MEMORY || result == VSA_ERROR_OUT_OF_HOST_MEMORY;
 }
 
 /* Errors that rule out a case or a length, not the run. */
 static bool is_refusal(vsa_result result)
 {
     return result == VSA_ERROR_UNSUPPORTED_CONFIG || result == VSA_ERROR_INVALID_ARGUMENT ||
-           result == VSA_ERROR_OUT_OF_DEVICE_MEMORY || result == VSA_ERROR_OUT_OF_HOST_MEMORY;
+           is_memory(result);
 }
 
 static const char *sentence_of(const bench_run *run)
@@ -155,56 +159,95 @@ static int omit(bench_run *run, uint32_t tokens, const char *what, const char *r
 /* A case that the first length does not take, no length takes. */
 static int omit_case(bench_run *run, bench_case *entry, uint32_t tokens, vsa_result result)
 {
-    const bool is_memory =
-        result == VSA_ERROR_OUT_OF_DEVICE_MEMORY || result == VSA_ERROR_OUT_OF_HOST_MEMORY;
     char name[BENCH_CASE_NAME_SIZE];
 
-    entry->is_refused = !is_memory && tokens == run->lengths[0];
+    entry->is_refused = !is_memory(result) && tokens == run->lengths[0];
     return omit(run, entry->is_refused ? 0 : tokens, bench_case_name(entry, name),
                 sentence_of(run));
 }
 
-static int run_case(bench_run *run, bench_case *entry, const bench_place *place,
-                    void (*tell)(const bench_run *run, const bench_row *row),
-                    bench_effort *out_effort)
+/* Runs the batch and tells its rows; dense is one of them in the first batch of a length. */
+static int finish_batch(bench_run *run, bench_batch *batch,
+                        void (*tell)(const bench_run *run, const bench_row *row), bool tells_dense)
 {
-    const double bar_end = run->bar_done + (double)place->tokens;
-    bench_row row;
+    const vsa_result result = bench_batch_run(batch);
 
-    run->bar_step = (double)place->tokens / run->options->repeat;
-    run->device.sentence[0] = '\0';
-    progress_update(&run->bar, (uint64_t)run->bar_done);
-
-    const vsa_result result = bench_measure(&run->context, entry, place, &row, out_effort);
-
-    run->bar_done = bar_end;
     progress_clear(&run->bar);
     if (result != VSA_SUCCESS) {
-        return is_refusal(result) ? omit_case(run, entry, place->tokens, result)
-                                  : device_fail(&run->device, result, "a step cannot be run");
+        return device_fail(&run->device, result, "a step cannot be run");
     }
-    if (!bench_results_add(&run->results, &row)) {
-        return no_memory();
+    for (size_t i = tells_dense ? 0 : 1; i < batch->count; i++) {
+        bench_row row;
+
+        if (!bench_batch_row(batch, i, &row) || !bench_results_add(&run->results, &row)) {
+            return no_memory();
+        }
+        tell(run, &run->results.rows[run->results.count - 1]);
     }
-    tell(run, &run->results.rows[run->results.count - 1]);
+    return EXIT_DONE;
+}
+
+/* Adds cases from *next on, as many as memory holds at a time, but at least one. */
+static int fill_batch(bench_run *run, bench_batch *batch, size_t *next)
+{
+    const uint64_t caches =
+        batch->place->layers * bench_memory_of_layer(&run->input, batch->place->tokens);
+
+    for (; *next < run->cases.count; ++*next) {
+        bench_case *entry = &run->cases.items[*next];
+        uint64_t largest;
+        const uint64_t memory = caches + bench_batch_memory(batch, &largest);
+
+        if (entry->is_refused) {
+            continue;
+        }
+        if (run->memory_limit > 0 && batch->count > 1 && memory + largest > run->memory_limit) {
+            return EXIT_DONE;
+        }
+        run->device.sentence[0] = '\0';
+
+        const vsa_result result = bench_batch_add(batch, entry);
+        int code = EXIT_DONE;
+
+        if (is_memory(result) && batch->count > 1) {
+            return EXIT_DONE;
+        }
+        if (result != VSA_SUCCESS) {
+            code = is_refusal(result) ? omit_case(run, entry, batch->place->tokens, result)
+                                      : device_fail(&run->device, result, "a step cannot be run");
+        }
+        if (code != EXIT_DONE) {
+            return code;
+        }
+        progress_update(&run->bar, (uint64_t)run->bar_done);
+    }
     return EXIT_DONE;
 }
 
 static int run_cases(bench_run *run, const bench_place *place,
-                     void (*tell)(const bench_run *run, const bench_row *row), bench_effort *effort)
+                     void (*tell)(const bench_run *run, const bench_row *row),
+                     double *out_setup_seconds)
 {
-    int code = EXIT_DONE;
+    bench_batch *batch = malloc(sizeof *batch);
+    size_t next = 1;
+    int code = batch ? EXIT_DONE : no_memory();
 
-    for (size_t i = 0; i < run->cases.count && code == EXIT_DONE; i++) {
-        bench_effort one;
+    *out_setup_seconds = 0.0;
+    run->bar_step = (double)place->tokens / run->options->repeat;
+    for (bool is_first = true; code == EXIT_DONE && (is_first || next < run->cases.count);
+         is_first = false) {
+        const vsa_result result =
+            bench_batch_begin(&run->context, place, &run->cases.items[0], batch);
 
-        if (run->cases.items[i].is_refused) {
-            continue;
+        code = result == VSA_SUCCESS ? fill_batch(run, batch, &next)
+                                     : device_fail(&run->device, result, "a step cannot be run");
+        if (code == EXIT_DONE) {
+            code = finish_batch(run, batch, tell, is_first);
         }
-        code = run_case(run, &run->cases.items[i], place, tell, &one);
-        effort->setup += one.setup;
-        effort->work += one.work;
+        *out_setup_seconds += batch->setup_seconds;
+        bench_batch_end(batch);
     }
+    free(batch);
     return code;
 }
 
@@ -213,9 +256,8 @@ static int run_length(bench_run *run, uint32_t tokens,
                       void (*tell)(const bench_run *run, const bench_row *row),
                       bench_effort *out_effort)
 {
-    const bench_case dense = {.method = VSA_METHOD_DENSE, .scorer = VSA_SCORER_EXACT};
     const bench_plan plan = {
-        .options = bench_case_options(&dense, run->options),
+        .options = bench_case_options(&run->cases.items[0], run->options),
         .tokens = tokens,
         .layers = bench_memory_layers(&run->input, tokens, run->memory_limit),
         .tuning = run->tuning,
@@ -247,9 +289,11 @@ static int run_length(bench_run *run, uint32_t tokens,
             .user = run,
         };
 
-        *out_effort = (bench_effort){.setup = cache.setup_seconds,
-                                     .work = platform_seconds() - start - cache.setup_seconds};
-        code = run_cases(run, &place, tell, out_effort);
+        double setup;
+
+        code = run_cases(run, &place, tell, &setup);
+        setup += cache.setup_seconds;
+        *out_effort = (bench_effort){.setup = setup, .work = platform_seconds() - start - setup};
     } else {
         code = no_memory();
     }

@@ -9,6 +9,12 @@
 
 enum { BENCH_MAX_LENGTHS = OPTION_LIST_SIZE };
 
+/* What a length took, in seconds. */
+typedef struct bench_effort {
+    double setup; /* whatever the length */
+    double work;
+} bench_effort;
+
 typedef struct bench_run {
     const tool_options *options;
     bench_input input;

@@ -50,7 +50,7 @@ void bench_table_row(const bench_run *run, const bench_row *row)
     print_name(&row->entry);
     printf(" %9s %9s %9s", number("%.3f", row->gpu_ms.median, texts[0]),
            number("%.3f", row->gpu_ms.low, texts[1]), number("%.3f", row->gpu_ms.high, texts[2]));
-    printf(" %9.3f %8s", row->wall_ms.median, number("%.2fx", row->speedup, texts[0]));
+    printf(" %9.3f %8s", row->wall_ms.median, number("%.2fx", row->speedup.median, texts[0]));
     printf(" %8s %7s %10s", number("%.4g", gbps, texts[0]),
            number("%.1f%%", run->copy_gbps > 0.0 ? 100.0 * gbps / run->copy_gbps : (double)NAN,
                   texts[1]),

@@ -267,6 +267,9 @@ static bool is_wanted(const bench_run *run, const bench_case *entry)
     if (bench_case_scores(entry) && entry->scorer != run->options->scorer) {
         return false;
     }
+    if (named && !entry->is_named && entry->method == VSA_METHOD_DENSE) {
+        return false; /* there to be compared with */
+    }
     return named || entry->method == VSA_METHOD_DENSE || entry->method == VSA_METHOD_VATTENTION;
 }
 

@@ -91,9 +91,13 @@ static int check_outputs(const tool_options *options)
 
 static void tell_row(const bench_run *run, const bench_row *row)
 {
-    if (!run->options->json) {
-        bench_table_row(run, row);
+    if (run->options->json) {
+        return;
     }
+    if (run->results.count == 1) {
+        bench_table_begin(run);
+    }
+    bench_table_row(run, row);
 }
 
 static int tune(bench_run *run)
@@ -119,9 +123,6 @@ static int measure(bench_run *run)
 
     if ((code = bench_run_copy(run)) != EXIT_DONE) {
         return code;
-    }
-    if (!options->json) {
-        bench_table_begin(run);
     }
     if ((code = bench_run_all(run, tell_row)) != EXIT_DONE ||
         (code = device_check_validation(&run->device)) != EXIT_DONE ||

@@ -10,7 +10,7 @@
 static const double error_floor = 1e-7;
 
 /* Methods, scorers and bounds make a family, which is a series of a plot. */
-enum { MAX_FAMILIES = 64, EPSILON_COLOURS = 5 };
+enum { MAX_FAMILIES = 64, MAXIMA_FAMILIES = 8, EPSILON_COLOURS = 5 };
 
 struct eval_plots {
     FILE *stream;
@@ -63,11 +63,12 @@ static plot_series *add_series(eval_plots *p, const eval_case *entry)
     plot_series *series = &p->series[p->series_count++];
 
     *series = (plot_series){
-        .shape = (unsigned)entry->scorer - 1u + (entry->bound == VSA_BOUND_STRICT ? 2u : 0u),
+        .shape = (unsigned)entry->scorer - 1u,
         .points = p->points + p->used,
     };
     eval_case_family(entry, series->name);
-    snprintf(series->colour, sizeof series->colour, "m-%s", options_method_name(entry->method));
+    snprintf(series->colour, sizeof series->colour, "m-%s%s", options_method_name(entry->method),
+             entry->bound == VSA_BOUND_STRICT ? " strict" : "");
     return series;
 }
 
@@ -112,15 +113,30 @@ static void add_error_series(eval_plots *p, const eval_row *family, bool of_maxi
     qsort(p->points + first, series->count, sizeof *p->points, by_x);
 }
 
+static size_t count_families(const eval_plots *p, uint32_t input, int target)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < row_count(p); i++) {
+        count += is_family_first(p, i, input, target);
+    }
+    return count;
+}
+
 static void write_error_plot(eval_plots *p, uint32_t input, int target, bool in_bytes)
 {
     const char *target_name = options_target_name(target);
     char title[96], y_label[96];
 
+    const bool with_maxima = count_families(p, input, target) <= MAXIMA_FAMILIES;
+
     clear_plot(p);
     for (size_t i = 0; i < row_count(p) && p->series_count < 2 * MAX_FAMILIES; i++) {
-        if (is_family_first(p, i, input, target)) {
-            add_error_series(p, row_at(p, i), false, in_bytes);
+        if (!is_family_first(p, i, input, target)) {
+            continue;
+        }
+        add_error_series(p, row_at(p, i), false, in_bytes);
+        if (with_maxima) {
             add_error_series(p, row_at(p, i), true, in_bytes);
         }
     }
@@ -130,7 +146,10 @@ static void write_error_plot(eval_plots *p, uint32_t input, int target, bool in_
 
     const plot figure = {
         .title = title,
-        .note = "Filled, solid: mean over the rows. Hollow, dashed: maximum.",
+        .note = with_maxima
+                    ? "Filled, solid: mean over the rows. Hollow, dashed: maximum. Pale: bound "
+                      "strict."
+                    : "Mean over the rows. Pale: bound strict.",
         .x = {.label =
                   in_bytes ? "bytes of K and V read, all rows" : "density: tokens read / tokens",
               .unit = in_bytes ? PLOT_BYTES : PLOT_PERCENT,
@@ -152,7 +171,6 @@ static void add_dots(eval_plots *p, const eval_row *family)
     plot_series *series = add_series(p, &family->entry);
 
     series->is_cloud = true;
-    series->is_hollow = family->entry.bound == VSA_BOUND_STRICT;
     series->shape = (unsigned)(VSA_TARGET_OUTPUT - family->target);
     snprintf(series->name + strlen(series->name), sizeof series->name - strlen(series->name),
              ", %s", options_target_name(family->target));

@@ -18,8 +18,8 @@ static const method_traits all_methods[] = {
     {.method = VSA_METHOD_VATTENTION, .scores = true, .guarantees = true, .has_top_k = true},
     {.method = VSA_METHOD_GUIDED, .scores = true, .guarantees = true},
 };
-/* What this version has. Others can be asked for, and are the library's to refuse. */
-static const int all_scorers[] = {VSA_SCORER_EXACT};
+static const int all_scorers[] = {VSA_SCORER_EXACT, VSA_SCORER_PAGE, VSA_SCORER_SIGN,
+                                  VSA_SCORER_INT8, VSA_SCORER_INT4};
 static const int all_bounds[] = {VSA_BOUND_CLT, VSA_BOUND_STRICT};
 static const int all_targets[] = {VSA_TARGET_OUTPUT, VSA_TARGET_DENOMINATOR, VSA_TARGET_NUMERATOR};
 static const double all_epsilons[] = {0.02, 0.05, 0.1, 0.2, 0.3};
@@ -38,25 +38,18 @@ static const method_traits *traits_of(int method)
     return &all_methods[0];
 }
 
-static bool has_scorer(const eval_case *entry)
-{
-    for (size_t i = 0; i < COUNT(all_scorers); i++) {
-        if (all_scorers[i] == entry->scorer) {
-            return true;
-        }
-    }
-    return !traits_of(entry->method)->scores;
-}
-
-/* vsa.h, vsa_bound and vsa_policy::value_floor. */
+/* Whether the library has the bound for the case: vsa.h, vsa_bound and vsa_policy::value_floor. */
 static bool has_bound(const eval_case *entry, const tool_options *options)
 {
     if (!traits_of(entry->method)->guarantees || entry->bound == VSA_BOUND_CLT) {
         return true;
     }
-    return options->value_floor == 0.0 &&
-           (entry->method == VSA_METHOD_GUIDED || (entry->method == VSA_METHOD_VATTENTION &&
-                                                   entry->targets[0] == VSA_TARGET_DENOMINATOR));
+    if (entry->scorer == VSA_SCORER_PAGE || entry->scorer == VSA_SCORER_SIGN ||
+        options->value_floor > 0.0) {
+        return false;
+    }
+    return entry->method == VSA_METHOD_GUIDED ||
+           (entry->method == VSA_METHOD_VATTENTION && entry->targets[0] == VSA_TARGET_DENOMINATOR);
 }
 
 /* ---------------------------------------------------------------------- make */
@@ -88,12 +81,10 @@ static bool add(maker *m, eval_case entry)
 {
     eval_sweep *sweep = &m->sweep;
 
-    const bool known_bound = has_bound(&entry, m->options);
-
-    if (!known_bound && !m->with_unknown) {
+    entry.is_doubtful = !has_bound(&entry, m->options);
+    if (entry.is_doubtful && !m->with_unknown) {
         return true;
     }
-    entry.is_doubtful = !known_bound || !has_scorer(&entry);
     if (sweep->count == sweep->capacity) {
         const size_t capacity = sweep->capacity ? 2 * sweep->capacity : 64;
         eval_case *cases = realloc(sweep->cases, capacity * sizeof *cases);
@@ -154,7 +145,11 @@ static bool add_settings(maker *m, const method_traits *traits, eval_case entry)
 /* A guarantee is for one target; other methods run once and are measured on all of them. */
 static bool add_targets(maker *m, const method_traits *traits, eval_case entry)
 {
-    const bool only_output = entry.method == VSA_METHOD_DENSE || m->options->densities.count > 0;
+    const bool is_strict_denominator =
+        entry.bound == VSA_BOUND_STRICT && entry.method == VSA_METHOD_VATTENTION;
+    const bool only_output = entry.method == VSA_METHOD_DENSE || m->options->densities.count > 0 ||
+                             (entry.scorer != VSA_SCORER_EXACT && !is_strict_denominator &&
+                              !options_given(m->options, "scorer"));
     const values targets = choose(m->options, "target", &m->options->target, all_targets,
                                   only_output ? 1 : COUNT(all_targets));
 
@@ -177,8 +172,9 @@ static bool add_method(maker *m, const method_traits *traits)
 {
     const tool_options *options = m->options;
     /* A value without meaning for the method is not swept. */
-    const values scorers = choose(options, "scorer", &options->scorer, all_scorers,
-                                  traits->scores ? COUNT(all_scorers) : 1);
+    const values scorers =
+        choose(options, "scorer", &options->scorer, all_scorers,
+               traits->scores && options->densities.count == 0 ? COUNT(all_scorers) : 1);
     const values bounds =
         choose(options, "bound", &options->bound, all_bounds,
                traits->guarantees && options->densities.count == 0 ? COUNT(all_bounds) : 1);

@@ -1,6 +1,7 @@
 /*
  * eval_sweep.h - the cases that eval runs: every method with every scorer, bound and target that
- * this version has and the command line leaves open, at several settings or densities. Pure.
+ * the library has and the command line leaves open, at several settings or densities. Scorers other
+ * than exact are swept with one target, unless the command line names them. Pure.
  */
 #ifndef VSA_TOOL_EVAL_SWEEP_H
 #define VSA_TOOL_EVAL_SWEEP_H
@@ -23,7 +24,7 @@ typedef struct eval_case {
     double density; /* to be reached by eval_case_move; 0 = the settings are as they are */
     uint32_t sink_tokens, window_tokens;
     option_share base;
-    bool is_doubtful; /* asked for, though this version is not known to have it */
+    bool is_doubtful; /* asked for, though the library does not have that bound for it */
 } eval_case;
 
 typedef struct eval_sweep {

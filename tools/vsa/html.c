@@ -35,7 +35,7 @@ static const char style[] =
     ".mark{stroke:currentColor;fill:currentColor;stroke-width:1.5}"
     ".hollow .mark{fill:var(--back)}"
     ".curve{stroke:currentColor;fill:none;stroke-width:1.5}.hollow .curve{stroke-dasharray:5 4}"
-    ".range{stroke:currentColor;stroke-width:1;opacity:.55}.cloud{opacity:.5}\n"
+    ".strict{opacity:.45}.range{stroke:currentColor;stroke-width:1;opacity:.55}.cloud{opacity:.5}\n"
     ".m-dense{color:var(--dense)}.m-topk{color:var(--topk)}.m-topp{color:var(--topp)}"
     ".m-sample{color:var(--sample)}.m-vattention{color:var(--vattention)}"
     ".m-guided{color:var(--guided)}.e0{color:var(--e0)}.e1{color:var(--e1)}"

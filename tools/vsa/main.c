@@ -28,14 +28,15 @@ static const command commands[] = {
     {"eval", COMMAND_EVAL, command_eval, "vsa eval [--input FILE | --synthetic SPEC ...] [options]",
      "Every query once by every method, scorer, bound and target over a sweep of epsilon,\n"
      "top-k or top-p, each row compared with dense attention. --method, --scorer, --bound,\n"
-     "--target, --epsilon, --top-k and --top-p narrow the sweep to one value. Without input:\n"
+     "--target, --epsilon, --top-k and --top-p narrow the sweep to one value; scorers other\n"
+     "than exact are swept with target output only, unless --scorer names one. Without input:\n"
      "a built-in set.\n"
      "\n"
      "With --density each method is moved, topk by its k, topp by its p, the others by\n"
      "epsilon, until the tokens read are that part of all tokens, to 2%. What the command\n"
      "line leaves open is made to fit: sink, window and base sample are a sixteenth each of\n"
-     "the tokens to read, the top-k of vattention is half of them; target output, bound clt.\n"
-     "Tables at the end compare the methods."},
+     "the tokens to read, the top-k of vattention is half of them; scorer exact, bound clt,\n"
+     "target output. Tables at the end compare the methods."},
     {"bench", COMMAND_BENCH, command_bench, "vsa bench [--tokens N,...] [options]",
      "Times one step of decode (one new token, one layer) by every method and scorer at several\n"
      "lengths, dense attention beside them, and states density, certified and actual error."},
