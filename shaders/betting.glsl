@@ -58,9 +58,16 @@ Betting bet(uint row, uint group, Sample s, Estimate e)
     }
     largest = reduce_max(vec4(largest)).x;
     float evidence = min(high_out ? needed : sums.z, low_out ? needed : sums.w);
-    float factor = evidence > 0.0 ? clamp(needed / evidence, 1.25, 8.0) : 8.0;
     bool accepted = evidence >= needed;
-    uint wanted = accepted ? s.count : uint(min(ceil(float(s.count) * factor), n));
+    // The logarithm of the wealth grows by about h^2 / (2 (v + h^2)) a draw.
+    float drawn = float(s.count);
+    float all_mean = sums.x / drawn;
+    float all_variance = max(sums.y / drawn - all_mean * all_mean, 0.0);
+    float all_gap = EPSILON * (exact / n + all_mean);
+    float plain = 2.0 * needed * (all_variance + all_gap * all_gap) / (all_gap * all_gap) + 64.0;
+    float factor = evidence > 0.0 ? clamp(needed / evidence, 1.1, 1.5) : 1.5;
+    float more = max(plain / (1.0 + plain / n), drawn * factor);
+    uint wanted = accepted ? s.count : uint(min(ceil(more), n));
     // Rounding of the quotient is no breach.
     return Betting(accepted, largest > 1.0 + 1.0e-5, wanted);
 }

@@ -13,11 +13,12 @@ uint chance_key(uint group)
                     control[group_word(group, VSA_G_LENGTH)]);
 }
 
-// pi 2^32, exact: a float below 1 has 24 bits.
+// pi 2^32 - 1: a float below 1/2 has 24 bits, so the product is exact.
 uint chance_bits(float chance) { return uint(chance * 4294967296.0); }
 
+// Heavy tokens have 1, tokens of sink and window 0.
 bool is_sampled(float chance, uint hash_key, uint token)
 {
-    return chance < 1.0 && chain(hash_key, token) < chance_bits(chance);
+    return chance > 0.0 && chance < 1.0 && chain(hash_key, token) <= chance_bits(chance);
 }
 #endif

@@ -35,7 +35,9 @@ Error denominator_error(Sample s, Estimate e)
     precise float variance =
         KNOWN ? max(e.moments.y - e.moments.x * (e.moments.x / n), 0.0) / (n - 1.0)
               : max(e.squares - e.sampled_sum * (e.sampled_sum / b), 0.0) / (b - 1.0);
-    precise float factor = n / e.denominator;
+    // Known weights say what D is as well: an estimate that is too large would hide its own error.
+    precise float factor = n / (KNOWN ? e.denominator - e.ratio * e.sampled_sum + e.moments.x
+                                      : e.denominator);
     precise float spread = factor * factor * variance;
     return Error(KNOWN ? Z_TWO_SIDED * Z_TWO_SIDED : student_squared(b - 1.0), spread, 1.0);
 }
@@ -44,15 +46,15 @@ Error vector_error(uint row, Sample s, Estimate e, float shrink, inout uint flag
 {
     float n = float(s.residual);
     float b = float(s.count);
-    Spread groups = group_spread(row, e);
+    Spread groups = group_spread(row, e, GROUPS);
     precise float spread = float(GROUPS) * b * groups.trace;
     if (KNOWN) {
         precise float expected = e.moments.y * (b / n);
-        precise float correction = e.squares > 0.0 ? expected / e.squares : 0.0;
-        spread = e.squares > 0.0 ? spread * min(correction, 1.0e9)
+        precise float share = e.squares > 0.0 ? min(expected / e.squares, 1.0e9) : 0.0;
+        spread = e.squares > 0.0 ? spread * max(1.0, 0.5 * (1.0 + share))
                                  : (expected > 0.0 ? 1.0e30 : 0.0);
     }
-    return Error(rank_quantile(groups.rank), spread, relative_size(e, spread * shrink, flags));
+    return Error(rank_quantile(groups.rank, float(GROUPS - 1)), spread, relative_size(e, spread * shrink, flags));
 }
 
 float error_of(Error error, float shrink)
@@ -97,9 +99,11 @@ void decide_row(uint row, uint group)
         d.wanted = samples_for(error, n);
         empty = error.size <= 0.0;
     }
-    uint margin = (d.wanted / VSA_MARGIN + GROUPS - 1u) / GROUPS * GROUPS;
-    uint next = min(max(d.wanted + margin, s.count + GROUPS), MAX_SAMPLES);
-    next = BOUND == VSA_BOUND_IS_STRICT ? bet_round_up(next) : next;
+    // The next estimate of S may be larger; after the last extension that would mean dense.
+    uint margin = d.wanted / (push.round + 2u < VSA_ROUNDS ? 16u : 4u);
+    margin = (margin + GROUPS - 1u) / GROUPS * GROUPS;
+    uint next = max(d.wanted + margin, s.count + GROUPS);
+    next = min(BOUND == VSA_BOUND_IS_STRICT ? bet_round_up(next) : next, MAX_SAMPLES);
     bool last = push.round + 1u == VSA_ROUNDS;
 
     if (!is_valid(row, e)) {

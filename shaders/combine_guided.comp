@@ -19,8 +19,9 @@ layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; 
 #include "estimate.glsl"
 #include "guide.glsl"
 
-const uint MIN_SAMPLES = 32;
-const float MARGIN = 1.0 + 1.0 / VSA_MARGIN;
+const uint MIN_SAMPLES = 8;
+// How much more than wanted an extension asks for, of 1 / A; none follows the last.
+const float STAGE_MARGIN[4] = float[4](1.1875, 1.1875, 1.5, 1.0);
 const float LEAST_GROWTH = 1.0 + 1.0 / 16.0;
 const float HEAVY_GROWTH = 4.0;
 
@@ -40,28 +41,27 @@ struct Errors {
 // ---- bound clt
 
 // Of the sum of sampled weights: from the random groups, one value each.
-float normaliser_error(Estimate e, float light)
+float normaliser_error(Estimate e, float light, uint groups)
 {
-    float mean = e.sampled_sum / float(GROUPS);
+    float mean = e.sampled_sum / float(groups);
     precise float squares = 0.0;
-    for (uint i = 0; i < LOOP(GROUPS); i++) {
+    for (uint i = 0; i < groups; i++) {
         float own = group_sum[i] - mean;
         squares += own * own;
     }
-    precise float variance = float(GROUPS) / float(GROUPS - 1) * squares * light;
-    precise float error = sqrt(T31_SQUARED * variance) / e.denominator;
+    precise float variance = float(groups) / float(groups - 1u) * squares * light;
+    precise float error = sqrt(student_squared(float(groups - 1u)) * variance) / e.denominator;
     return error;
 }
 
-Errors clt_errors(uint row, Estimate e, inout uint flags)
+Errors clt_errors(uint row, Estimate e, uint groups, inout uint flags)
 {
     Errors errors = Errors(0.0, 1.0, 0.0);
     bool sampled = e.moments.x > 0.0;
-    // The samples' sum of squares against what it estimates. Known weights say that themselves;
-    // else the share of the sampled probability that is not certain.
-    precise float correction = KNOWN ? e.moments.y / e.squares : 1.0 - e.moments.w / e.moments.z;
+    // What is sampled with some certainty varies less than the random groups do.
+    precise float correction = e.moments.y / (e.moments.y + e.moments.z);
     if (!KNOWN && sampled) {
-        errors.normaliser = normaliser_error(e, correction);
+        errors.normaliser = normaliser_error(e, correction, groups);
     }
     if (TARGET == VSA_TARGET_D) {
         errors.target = errors.normaliser;
@@ -70,9 +70,9 @@ Errors clt_errors(uint row, Estimate e, inout uint flags)
     precise float variance = 0.0;
     float quantile = 0.0;
     if (sampled) {
-        Spread groups = group_spread(row, e);
-        quantile = rank_quantile(groups.rank);
-        variance = float(GROUPS) * groups.trace * correction;
+        Spread spread = group_spread(row, e, groups);
+        quantile = rank_quantile(spread.rank, float(groups - 1u));
+        variance = float(groups) * spread.trace * correction;
     }
     errors.size = relative_size(e, variance, flags);
     precise float error = errors.size > 0.0 ? sqrt(quantile * variance / errors.size) : INFINITE;
@@ -82,7 +82,7 @@ Errors clt_errors(uint row, Estimate e, inout uint flags)
 
 // ---- bound strict
 
-const float STAGE_SHARE[4] = float[4](0.05, 0.7, 0.2, 0.05);
+const float STAGE_SHARE[4] = float[4](0.02, 0.9, 0.06, 0.02);
 
 // How far a sum of independent terms up to `largest`, with observed squares y, may be off. The shares
 // are of the stage's delta: for the sum, and for its variance.
@@ -200,7 +200,7 @@ Guide next_guide(uint row, Wish wish)
     if (wish.scale > 0.0) {
         return guide_tokens(row, wish.scale);
     }
-    return guide_solve(row, wish.squares, 0.0);
+    return guide_solve(row, GUIDE_SQUARES, wish.squares);
 }
 
 void decide_row(uint row, uint group)
@@ -221,17 +221,18 @@ void decide_row(uint row, uint group)
                  e.heaviest > 0.5 * EPSILON * e.denominator;
     Errors errors = Errors(0.0, 1.0, 0.0);
     Wish wish = Wish(0.0, 0.0);
+    float own_squares = 0.0;
     if (!settled && valid && !few) {
         if (BOUND == VSA_BOUND_IS_STRICT) {
             errors = strict_errors(row, e, scale, wish);
         } else {
-            errors = clt_errors(row, e, d.flags);
+            errors = clt_errors(row, e, min(s.count, GROUPS), d.flags);
             // In units of the row's largest weight, as the bins are.
             precise float squares = e.moments.y / (e.unit * e.unit);
             precise float ratio = EPSILON / errors.target;
+            own_squares = squares * ratio * ratio;
             wish.squares = errors.target <= EPSILON
-                ? squares * ratio * ratio
-                : squares * min(ratio * ratio / MARGIN, 1.0 / LEAST_GROWTH);
+                ? own_squares : min(own_squares / STAGE_MARGIN[push.round], squares / LEAST_GROWTH);
         }
     }
     // What does hold when the row ends here: nothing, if a token is out of line.
@@ -241,16 +242,20 @@ void decide_row(uint row, uint group)
         wish.squares = min(wish.squares, e.moments.y / (e.unit * e.unit * HEAVY_GROWTH));
     }
     bool met = d.error <= EPSILON && !heavy;
-    Guide guide = Guide(true, scale, float(s.count), 0.0);
+    Guide guide = Guide(true, scale, 0.0, float(control[group_word(group, VSA_G_TOP_K)] + s.count));
     if (valid && !few && errors.size > 0.0 && d.error > 0.0 &&
         (wish.scale > 0.0 || wish.squares > 0.0)) {
         guide = next_guide(row, wish);
     }
-    d.wanted = uint(min(ceil(guide.sampled / (met ? 1.0 : MARGIN)), float(candidates)));
+    d.wanted = uint(min(ceil(guide.tokens), float(candidates)));
+    if (!met && wish.squares > 0.0) {   // the margin is not what the row wants
+        d.wanted = uint(min(ceil(guide_solve(row, GUIDE_SQUARES, own_squares).tokens),
+                            float(candidates)));
+    }
     bool dense = guide_is_dense(guide, candidates);
-    bool capped = guide.sampled > float(MAX_SAMPLES);
+    bool capped = guide.tokens > float(MAX_SAMPLES);
     if (valid && !met && capped) {
-        guide = guide_solve(row, 0.0, float(MAX_SAMPLES));
+        guide = guide_solve(row, GUIDE_TOKENS, float(MAX_SAMPLES));
     }
     bool last = push.round + 1u == VSA_ROUNDS || (capped && guide.scale < LEAST_GROWTH * scale);
 

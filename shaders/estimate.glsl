@@ -114,7 +114,7 @@ Estimate estimate_row(uint row, uint group, Sample s)
         float above = order_value(control[row_word(row, VSA_R_MAX)]) - e.maximum;
         e.unit = above > 0.0 ? exp(min(above, 20.0)) : exp_negative(above);
         e.moments = residual_moments(row, group) *
-                    vec4(e.unit, e.unit * e.unit, GUIDED != 0u ? 1.0 : e.unit, 1.0);
+                    vec4(e.unit, e.unit * e.unit, GUIDED != 0u ? e.unit * e.unit : e.unit, 1.0);
     }
 
     float scale = weight(own_max, e.maximum);
@@ -209,7 +209,8 @@ struct Spread {
 };
 
 // Spread of the random groups' contributions to the error. All invocations return the same.
-Spread group_spread(uint row, Estimate e)
+// `count` of the groups have samples.
+Spread group_spread(uint row, Estimate e, uint count)
 {
     uint tid = gl_LocalInvocationID.x;
     float factor = e.ratio / e.denominator;
@@ -224,7 +225,7 @@ Spread group_spread(uint row, Estimate e)
             uint g = item / TILE_QUADS;
             uint quad = base + item % TILE_QUADS;
             vec4 rho = vec4(0.0);
-            if (quad < DV / 4) {
+            if (quad < DV / 4 && g < count) {
                 rho = factor * (group_scale[g] * partials[values_at(row, EXACT_SPLITS + g) + quad] -
                                 group_sum[g] * centre_shared[quad]);
             }
@@ -236,8 +237,8 @@ Spread group_spread(uint row, Estimate e)
             for (uint g = 0; g < LOOP(GROUPS); g++) {
                 mean += rho_shared[g * (TILE_QUADS + 1) + tid];
             }
-            mean /= float(GROUPS);
-            for (uint g = 0; g < LOOP(GROUPS); g++) {
+            mean /= float(count);
+            for (uint g = 0; g < count; g++) {
                 rho_shared[g * (TILE_QUADS + 1) + tid] -= mean;
             }
         }
@@ -257,9 +258,9 @@ Spread group_spread(uint row, Estimate e)
     vec4 pairs = diagonal ? vec4(0.0, dots.yz, 0.0) : dots;
     float squares = dot(pairs, pairs);
     vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
-    precise float spread = sums.x / float(GROUPS - 1);
-    precise float t2 = sums.y / float(GROUPS * (GROUPS - 1)) -
-                       spread * spread / float(GROUPS * GROUPS);
+    precise float spread = sums.x / float(count - 1u);
+    precise float t2 = sums.y / float(count * (count - 1u)) -
+                       spread * spread / float(count * count);
     precise float rank = 0.7 * spread * spread / t2;
     return Spread(spread, t2 > 0.0 ? clamp(rank, 1.0, float(DV)) : float(DV));
 }

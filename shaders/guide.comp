@@ -6,6 +6,7 @@
 #include "math.glsl"
 
 layout(constant_id = VSA_ID_STATE_STRIDE) const uint STATE_STRIDE = 0;
+layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_STATE) readonly buffer State { float state[]; };
@@ -42,8 +43,9 @@ void main()
     if (control[group_word(group, VSA_G_SCAN)] == 0u) {
         return;
     }
-    Guide guide = guide_solve(row, 0.0, float(control[group_word(group, VSA_G_BASE)]));
-    bool dense = guide_is_dense(guide, guide_candidates(group));
+    float limit = min(float(guide_candidates(group)) / 4.0, float(MAX_SAMPLES));
+    Guide guide = guide_open(row, float(control[group_word(group, VSA_G_BASE)]), limit);
+    bool dense = !guide.found;
     float radius = STATE_STRIDE != 0u ? largest_norm(group) : 0.0;
     if (gl_LocalInvocationID.x == 0u) {
         control[row_word(row, VSA_R_SCALE)] = floatBitsToUint(dense ? 0.0 : guide.scale);

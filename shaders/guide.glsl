@@ -26,18 +26,24 @@ float bin_weight(uint bin)
     return exp_negative(-(float(bin) + 0.5) / float(VSA_GUIDE_STEP));
 }
 
-// The c that takes bins [0, t) as heavy. A squared sum above 0 asks for `sum w^2 (1/pi - 1)`
-// of that size, else for `samples` expected samples. 0: these bins do not hold any c.
-float guide_scale(vec3 rest, float squares, float samples)
+// What c is wanted for: expected samples, expected tokens (heavy ones included), or the value of
+// sum w^2 (1 / pi - 1).
+const uint GUIDE_SAMPLES = 0;
+const uint GUIDE_TOKENS = 1;
+const uint GUIDE_SQUARES = 2;
+
+// The c that takes the `heavy` tokens of bins [0, t) as heavy. Not above 0: there is none.
+float guide_scale(uint goal, float amount, float heavy, vec3 rest)
 {
     if (rest.y <= 0.0) {
         return 0.0;
     }
-    return squares > 0.0 ? rest.y / (squares + rest.z) : samples / rest.y;
+    return goal == GUIDE_SQUARES ? rest.y / (amount + rest.z)
+                                 : (goal == GUIDE_TOKENS ? amount - heavy : amount) / rest.y;
 }
 
 // All invocations call it and get the same.
-Guide guide_solve(uint row, float squares, float samples)
+Guide guide_solve(uint row, uint goal, float amount)
 {
     uint tid = gl_LocalInvocationID.x;
     uint word = BINS_OFFSET + row * VSA_GUIDE_BINS + tid * 2u;
@@ -78,10 +84,10 @@ Guide guide_solve(uint row, float squares, float samples)
     // t is this invocation's lighter or heavier bin, the first bin that is not heavy.
     vec3 rest_high = after + high;
     vec3 rest_low = rest_high + low;
-    float scale_low = guide_scale(rest_low, squares, samples);
-    float scale_high = guide_scale(rest_high, squares, samples);
-    bool fits_low = scale_low > 0.0 && scale_low * w.x < 1.0;
-    bool fits_high = scale_high > 0.0 && scale_high * w.y < 1.0;
+    float scale_low = guide_scale(goal, amount, before, rest_low);
+    float scale_high = guide_scale(goal, amount, before + count.x, rest_high);
+    bool fits_low = scale_low > 0.0 && scale_low * w.x < VSA_HEAVY;
+    bool fits_high = scale_high > 0.0 && scale_high * w.y < VSA_HEAVY;
     uint own = fits_low ? tid * 2u : fits_high ? tid * 2u + 1u : GUIDE_NONE;
     if (own != GUIDE_NONE) {
         atomicMin(guide_first, own);
@@ -108,10 +114,22 @@ Guide guide_tokens(uint row, float scale)
     for (uint i = 0u; i < 2u; i++) {
         float count = float(control[word + i]);
         float chance = scale * bin_weight(tid * 2u + i);
-        sums += chance < 1.0 ? vec2(count * chance) : vec2(0.0, count);
+        sums += chance < VSA_HEAVY ? vec2(count * chance) : vec2(0.0, count);
     }
     sums = reduce_sum(vec4(sums, 0.0, 0.0)).xy;
     return Guide(true, scale, sums.x, sums.y);
+}
+
+// Stage 0: `base` expected tokens, 24 of them samples, but no more than `limit` tokens.
+Guide guide_open(uint row, float base, float limit)
+{
+    Guide most = guide_solve(row, GUIDE_TOKENS, limit);
+    Guide wanted = guide_solve(row, GUIDE_TOKENS, base);
+    Guide enough = guide_solve(row, GUIDE_SAMPLES, 24.0);
+    if (!enough.found || enough.scale > wanted.scale) {
+        wanted = enough;
+    }
+    return !wanted.found || wanted.scale > most.scale ? most : wanted;
 }
 
 // Half of the candidates or more: streaming everything is cheaper.

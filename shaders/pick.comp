@@ -1,8 +1,8 @@
 #version 450
 // Method guided: which tokens a group reads in this stage (push.round). Writes every token's
 // probability; per chunk, how many are heavy and how many sampled; per row and chunk, the sums of w,
-// w^2 (1 / pi - 1), pi and pi^2 over the tokens with pi < 1, w by their scores and relative to the
-// row's largest.
+// w^2 (1 / pi - 1) and w^2 over the tokens with pi < 1, w by their scores and relative to the row's
+// largest.
 // In: SCORES, row scales. Out: probabilities (LISTS), counts [group][chunk][2], moments.
 // Grid: (VSA_SELECT_CHUNK tokens, group).
 #extension GL_GOOGLE_include_directive : require
@@ -68,7 +68,7 @@ void main()
                 chance = max(chance, row.y * weight(scores[(group * GROUP + head) * TOKEN_STRIDE +
                                                            token], row.x));
             }
-            chance = min(chance, 1.0);
+            chance = chance < VSA_HEAVY ? chance : 1.0;
             heavy += uint(chance == 1.0);
             sampled += uint(is_sampled(chance, hash_key, token));
         }
@@ -93,7 +93,7 @@ void main()
             // Sink and window have probability 0 here: they are read anyway.
             if (chances[i] > 0.0 && chances[i] < 1.0) {
                 float w = weight(scores[row * TOKEN_STRIDE + first + i * WG + tid], maximum);
-                sums += vec4(w, w * (w / chances[i]) - w * w, chances[i], chances[i] * chances[i]);
+                sums += vec4(w, w * (w / chances[i]) - w * w, w * w, 0.0);
             }
         }
         vec4 total = reduce_sum(sums);

@@ -98,7 +98,7 @@ void main()
         if (is_sample) {
             uint at = group * SAMPLE_STRIDE +
                       permute(permutation, before_sampled + sampled_before());
-            float pi = float(chance_bits(chance)) / 4294967296.0;
+            float pi = (float(chance_bits(chance)) + 1.0) / 4294967296.0;
             lists[SAMPLES_OFFSET + at] = token;
             lists[SHIFTS_OFFSET + at] = floatBitsToUint(log(pi));
         }

@@ -144,7 +144,6 @@
 #define VSA_SCORE_CHUNK    1024  /* tokens per workgroup of score */
 #define VSA_SELECT_CHUNK   2048  /* tokens per workgroup of the select stages; a multiple of 32 */
 #define VSA_ROUNDS         4     /* estimates: the base sample and 3 extensions */
-#define VSA_MARGIN         8     /* an extension asks for 1/8 more than wanted */
 #define VSA_MAX_HEAD_BLOCK 8
 #define VSA_STAGED_HEADS   4     /* heads whose partial values are summed at a time */
 #define VSA_MAX_DENSE_SPLITS 256 /* dense partials per row, at most */
@@ -157,6 +156,7 @@
 #define VSA_PAGE_DEVIATIONS 1.0  /* page score: q.mean + this times |q o std| */
 #define VSA_GUIDE_BINS     512   /* guided: 16 bins per nat below the row's maximum */
 #define VSA_GUIDE_STEP     16
+#define VSA_HEAVY          0.5   /* guided: a token of this probability is read surely */
 #define VSA_HASH_START     0x9e3779b9u /* key(r) of "Guided" */
 
 /* Radix select: three digits of 11, 11 and 10 bits. */

@@ -340,7 +340,7 @@ static void size_lists(vsai_shape *shape)
     /* A row that would sample half of its residual is dense. */
     samples = round_up(info->max_tokens / 2 + 1, VSA_SAMPLE_GROUPS);
     if (policy->max_samples != 0) {
-        samples = min64(samples, policy->max_samples);
+        samples = min64(samples, max64(policy->max_samples, 64));
     }
     shape->sample_stride = (uint32_t)(samples + SAMPLE_BLOCK);
 }
@@ -429,6 +429,27 @@ static uint32_t log2_exact(uint32_t power_of_two)
     return bits;
 }
 
+/* max_samples, rounded down to where a sample can end: shaders/bet_blocks.glsl for bets. */
+static uint32_t sample_limit(const vsa_policy *policy)
+{
+    uint32_t end = 0;
+    uint32_t block = 64;
+
+    if (policy->max_samples == 0) {
+        return UINT32_MAX;
+    }
+    if (policy->bound != VSA_BOUND_STRICT || policy->method != VSA_METHOD_VATTENTION) {
+        return policy->max_samples / VSA_SAMPLE_GROUPS * VSA_SAMPLE_GROUPS;
+    }
+    while (end + block <= policy->max_samples || end == 0) {
+        end += block;
+        while (end / 16 >= 2 * block) {
+            block *= 2;
+        }
+    }
+    return end;
+}
+
 static void fill_policy_constants(vsai_shape *shape)
 {
     const vsa_policy *policy = &shape->info.policy;
@@ -466,9 +487,7 @@ static void fill_policy_constants(vsai_shape *shape)
     c[VSA_ID_BASE] = policy->base_samples;
     c[VSA_ID_BASE_FRACTION] = vsai_fraction_bits(policy->base_fraction);
     c[VSA_ID_BASE_MAX] = policy->base_max_samples == 0 ? UINT32_MAX : policy->base_max_samples;
-    c[VSA_ID_MAX_SAMPLES] = policy->max_samples == 0
-                                ? UINT32_MAX
-                                : policy->max_samples / VSA_SAMPLE_GROUPS * VSA_SAMPLE_GROUPS;
+    c[VSA_ID_MAX_SAMPLES] = sample_limit(policy);
     c[VSA_ID_EPSILON] = float_bits(policy->epsilon);
     c[VSA_ID_VALUE_FLOOR] = float_bits(policy->value_floor);
     c[VSA_ID_Z_ONE_SIDED] =

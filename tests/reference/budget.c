@@ -122,10 +122,11 @@ static int gather(const vsa_policy *policy, const ref_row *row, uint32_t samples
     return finite;
 }
 
-/* Target denominator: S and q. */
-static double denominator_spread(const vsa_policy *policy, const sample *s, double denominator,
+/* Target denominator: S and q. Known weights say what D is as well. */
+static double denominator_spread(const vsa_policy *policy, const sample *s, double estimate,
                                  double *quantile)
 {
+    double denominator = s->known ? s->exact.weight + s->W1 : estimate;
     double probability = 1 - (double)policy->delta / 2;
     double variance = s->known ? (s->W2 - s->W1 * s->W1 / s->N) / (s->N - 1)
                                : (s->all.squares - s->all.weight * s->all.weight / s->b)
@@ -147,7 +148,8 @@ static void clt(const vsa_policy *policy, const ref_row *row, const sample *s, r
         static const double zero[REF_MAX_DIM];
         double expansion = s->N / s->b, eta = (double)policy->value_floor;
         ref_spread spread;
-        ref_group_spread(s->groups, policy->target == VSA_TARGET_OUTPUT ? e->out : zero,
+        ref_group_spread(s->groups, REF_GROUPS,
+                         policy->target == VSA_TARGET_OUTPUT ? e->out : zero,
                          expansion / e->denominator, row->head_dim, (double)policy->delta,
                          &spread);
         e->rank = spread.rank;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_SAMPLES = 32, STAGES = REF_MAX_EXTENSIONS + 1 };
+enum { MIN_SAMPLES = 8, STAGES = REF_MAX_EXTENSIONS + 1 };
 
 #define HEAVY         0.5              /* probability from which on a token is read surely */
 #define LEAST_GROWTH  (1 + 1.0 / 16)   /* of c, or of 1 / A */
@@ -88,6 +88,11 @@ typedef struct sample {
     double   radius;   /* r = max |v|, over all tokens */
 } sample;
 
+static uint32_t group_count(const ref_guided_draw *draw)
+{
+    return draw->sample_count < REF_GROUPS ? draw->sample_count : REF_GROUPS;
+}
+
 static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *draw,
                   double maximum, sample *s)
 {
@@ -112,7 +117,7 @@ static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *
     for (uint32_t j = 0; j < draw->sample_count && finite; j++) {
         uint32_t i = draw->samples[j];
         double x = exp(logits[i] - maximum) / draw->probability[i];
-        finite = ref_sums_add(&s->groups[j % REF_GROUPS], group->v + i * group->v_stride,
+        finite = ref_sums_add(&s->groups[j % group_count(draw)], group->v + i * group->v_stride,
                               group->head_dim, x);
     }
     for (uint32_t g = 0; g < REF_GROUPS; g++) {
@@ -123,7 +128,7 @@ static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *
 
 /* Bound clt: the ratio estimate and its error. Returns what A would have to be. */
 static double clt(const vsa_policy *policy, const ref_group *group, const sample *s,
-                  ref_guided_estimate *e)
+                  uint32_t groups, ref_guided_estimate *e)
 {
     double epsilon = (double)policy->epsilon, eta = (double)policy->value_floor;
     double R = s->W > 0 ? s->W / s->all.weight : 0, V = 0;
@@ -132,9 +137,9 @@ static double clt(const vsa_policy *policy, const ref_group *group, const sample
         e->out[c] = (s->exact.value[c] + R * s->all.value[c]) / e->denominator;
     }
     if (s->W > 0) {
-        ref_group_spread(s->groups, e->light_mean, R / e->denominator, group->head_dim,
+        ref_group_spread(s->groups, groups, e->light_mean, R / e->denominator, group->head_dim,
                          (double)policy->delta, &spread);
-        V = REF_GROUPS * spread.trace * s->A / (s->A + s->Q);
+        V = groups * spread.trace * s->A / (s->A + s->Q);
     }
     double rms2 = (s->exact.norms + R * s->all.norms) / e->denominator;
     double size2 = ref_relative_size(ref_dot(e->out, e->out, group->head_dim), V, eta, rms2,
@@ -256,21 +261,21 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
     if (policy->bound == VSA_BOUND_STRICT) {
         double next = strict(policy, group, s, &bins, c, centre, stage, e);
         e->next = ref_scale_of(&bins, next);
-        e->wanted = (uint32_t)fmin(ceil(ref_scale_of(&bins, next / STRICT_MARGIN).sampled),
+        e->wanted = (uint32_t)fmin(ceil(ref_scale_of(&bins, next / STRICT_MARGIN).tokens),
                                    candidates);
     } else {
-        double squares = clt(policy, group, s, e);
-        e->wanted = (uint32_t)fmin(ceil(ref_scale_for_squares(&bins, squares).sampled), candidates);
+        double squares = clt(policy, group, s, group_count(draw), e);
+        e->wanted = (uint32_t)fmin(ceil(ref_scale_for_squares(&bins, squares).tokens), candidates);
         double more = stage + 1 < STAGES ? 1 + margin[stage] : 1;
         e->next = ref_scale_for_squares(&bins, fmin(squares / more, s->A / LEAST_GROWTH));
     }
     if (policy->target == VSA_TARGET_DENOMINATOR) {
         e->error = 0;
-        e->wanted = draw->sample_count;
+        e->wanted = draw->heavy_count + draw->sample_count;
     }
     ref_scale limit = { .c = (double)INFINITY };
     if (policy->max_samples != 0) {
-        limit = ref_scale_for_samples(&bins, ref_sample_limit(policy));
+        limit = ref_scale_for_tokens(&bins, ref_sample_limit(policy));
     }
     e->action = decide(policy, candidates, c, stage, limit.c, e);
     if (e->next.c > limit.c) {
@@ -281,29 +286,18 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
 
 /* ------------------------------------------------------------------ the group */
 
-/* Below 64 expected samples, fewer than 32 would be drawn too often. */
-uint32_t ref_guided_base(const vsa_policy *policy, uint32_t candidates)
-{
-    uint32_t base = ref_base_samples(policy, candidates);
-    if (base == 0 || base >= 2 * MIN_SAMPLES) {
-        return base;
-    }
-    return 4 * MIN_SAMPLES >= candidates ? 0 : 2 * MIN_SAMPLES;
-}
-
 /* Stage 0: every row's scale, 0 where it is dense. Returns how many are not. */
 static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, double *c)
 {
     ref_exact_set set;
     ref_exact_counts(policy, group->length, &set);
     uint32_t candidates = set.window_begin - set.sink_end, open = 0;
-    uint32_t base = ref_guided_base(policy, candidates);
+    uint32_t base = ref_base_samples(policy, candidates);
     for (uint32_t head = 0; head < group->heads && base > 0; head++) {
         ref_bins bins;
         ref_bins_count(group->logits[head], set.sink_end, set.window_begin,
                        row_maximum(group, head), &bins);
-        ref_scale scale = ref_scale_for_samples(&bins, base);
-        c[head] = 2 * scale.tokens >= candidates ? 0 : scale.c;
+        c[head] = ref_first_scale(&bins, base, fmin(candidates / 4.0, ref_sample_limit(policy))).c;
         open += c[head] > 0;
     }
     return open;

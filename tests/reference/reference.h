@@ -149,13 +149,13 @@ int  ref_sums_add(ref_sums *sums, const float *v, uint32_t head_dim, double weig
 void ref_sums_merge(ref_sums *into, const ref_sums *from, uint32_t head_dim);
 double ref_dot(const double *a, const double *b, uint32_t count);
 
-/* T, h and q of rho_g = factor * (B_g - l_g centre) over the random groups. */
+/* T, h and q of rho_g = factor * (B_g - l_g centre) over 2 to REF_GROUPS random groups. */
 typedef struct ref_spread {
     double trace, rank, quantile;
 } ref_spread;
 
-void ref_group_spread(const ref_sums groups[REF_GROUPS], const double *centre, double factor,
-                      uint32_t head_dim, double delta, ref_spread *out);
+void ref_group_spread(const ref_sums *groups, uint32_t group_count, const double *centre,
+                      double factor, uint32_t head_dim, double delta, ref_spread *out);
 
 /* size^2: |out|^2 less its own variance, or the floor; sets VSA_CERTIFICATE_FLOORED in *flags. */
 double ref_relative_size(double out2, double variance, double floor, double rms2, uint32_t *flags);
@@ -237,7 +237,7 @@ typedef struct ref_row_result {
     uint32_t flags;             /* vsa_certificate_flag */
     uint32_t exact_tokens;
     uint32_t sampled_tokens;
-    uint32_t wanted_samples;    /* of the last budget; 0 when there was none */
+    uint32_t wanted_samples;    /* of the last budget; guided: heavy tokens too; 0: there was none */
     uint32_t gathered_tokens;   /* in all stages */
     uint32_t extensions;
     uint32_t path[REF_MAX_EXTENSIONS + 1];   /* samples at each evaluation */
@@ -261,9 +261,6 @@ typedef struct ref_group {
     ref_draw_key  key;
 } ref_group;
 
-/* Expected samples of stage 0, or 0 when the whole group is dense. */
-uint32_t ref_guided_base(const vsa_policy *policy, uint32_t candidates);
-
 /* A row's candidates counted by how far their logit lies below the row's maximum. */
 typedef struct ref_bins {
     uint32_t count[REF_BINS];
@@ -281,6 +278,7 @@ typedef struct ref_scale {
 } ref_scale;
 
 ref_scale ref_scale_for_samples(const ref_bins *bins, double samples);
+ref_scale ref_scale_for_tokens(const ref_bins *bins, double tokens);
 ref_scale ref_scale_for_squares(const ref_bins *bins, double squares);   /* A* */
 ref_scale ref_scale_of(const ref_bins *bins, double c);
 
@@ -307,10 +305,13 @@ typedef struct ref_guided_estimate {
     double     rank;             /* h, bound clt */
     double     error;            /* certified */
     uint32_t   flags;
-    uint32_t   wanted;           /* of this budget, before margin and max_samples */
+    uint32_t   wanted;           /* tokens of this budget, before margin and max_samples */
     ref_scale  next;             /* of the next stage */
     ref_action action;
 } ref_guided_estimate;
+
+/* Stage 0: `base` expected tokens, 24 of them samples, but no more than `limit` tokens. */
+ref_scale ref_first_scale(const ref_bins *bins, double base, double limit);
 
 /* One evaluation of row `head` after `stage`, which read `draw` for scale c. `centre` is a, bound
  * strict alone. */

@@ -57,6 +57,18 @@ ref_scale ref_scale_for_samples(const ref_bins *bins, double samples)
     return (ref_scale){ 0 };
 }
 
+ref_scale ref_scale_for_tokens(const ref_bins *bins, double tokens)
+{
+    for (uint32_t t = 0; t < REF_BINS; t++) {
+        bin_sums s = sums_from(bins, t);
+        double c = (tokens - s.heavy) / s.light;
+        if (s.light > 0 && c > 0 && c * bin_weight(t) < HEAVY) {
+            return scale_made(c, &s);
+        }
+    }
+    return (ref_scale){ 0 };
+}
+
 ref_scale ref_scale_for_squares(const ref_bins *bins, double squares)
 {
     for (uint32_t t = 0; t < REF_BINS; t++) {
@@ -79,4 +91,13 @@ ref_scale ref_scale_of(const ref_bins *bins, double c)
     }
     bin_sums s = sums_from(bins, REF_BINS);
     return scale_made(c, &s);
+}
+
+ref_scale ref_first_scale(const ref_bins *bins, double base, double limit)
+{
+    ref_scale most = ref_scale_for_tokens(bins, limit);
+    ref_scale wanted = ref_scale_for_tokens(bins, base);
+    ref_scale enough = ref_scale_for_samples(bins, 24);
+    wanted = enough.c <= 0 || enough.c > wanted.c ? enough : wanted;
+    return wanted.c <= 0 || wanted.c > most.c ? most : wanted;
 }

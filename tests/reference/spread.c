@@ -37,36 +37,34 @@ double ref_dot(const double *a, const double *b, uint32_t count)
 }
 
 /* Szekely and Bakirov 2003: the quadratic form is compared with an F variable of h degrees. */
-static double rank_quantile(double rank, double delta)
+static double rank_quantile(double rank, double freedom, double delta)
 {
-    const double G = REF_GROUPS;
     if (rank < 1.3) {
-        double t = ref_student_quantile(1 - delta / 2, G - 1);
+        double t = ref_student_quantile(1 - delta / 2, freedom);
         return t * t;
     }
-    return ref_f_quantile_paulson(1 - delta, rank, (G - 1) * rank);
+    return ref_f_quantile_paulson(1 - delta, rank, freedom * rank);
 }
 
-void ref_group_spread(const ref_sums groups[REF_GROUPS], const double *centre, double factor,
-                      uint32_t head_dim, double delta, ref_spread *out)
+void ref_group_spread(const ref_sums *groups, uint32_t group_count, const double *centre,
+                      double factor, uint32_t head_dim, double delta, ref_spread *out)
 {
-    const double G = REF_GROUPS;
-    double rho[REF_GROUPS][REF_MAX_DIM], mean[REF_MAX_DIM] = { 0 };
-    for (uint32_t g = 0; g < REF_GROUPS; g++) {
+    double G = group_count, rho[REF_GROUPS][REF_MAX_DIM], mean[REF_MAX_DIM] = { 0 };
+    for (uint32_t g = 0; g < group_count; g++) {
         for (uint32_t c = 0; c < head_dim; c++) {
             rho[g][c] = factor * (groups[g].value[c] - groups[g].weight * centre[c]);
             mean[c] += rho[g][c] / G;
         }
     }
-    for (uint32_t g = 0; g < REF_GROUPS; g++) {
+    for (uint32_t g = 0; g < group_count; g++) {
         for (uint32_t c = 0; c < head_dim; c++) {
             rho[g][c] -= mean[c];
         }
     }
     double total = 0, pairs = 0;
-    for (uint32_t g = 0; g < REF_GROUPS; g++) {
+    for (uint32_t g = 0; g < group_count; g++) {
         total += ref_dot(rho[g], rho[g], head_dim);
-        for (uint32_t other = 0; other < REF_GROUPS; other++) {
+        for (uint32_t other = 0; other < group_count; other++) {
             if (other != g) {
                 double product = ref_dot(rho[g], rho[other], head_dim);
                 pairs += product * product;
@@ -78,7 +76,7 @@ void ref_group_spread(const ref_sums groups[REF_GROUPS], const double *centre, d
     double rank = t2 > 0 ? 0.7 * T * T / t2 : head_dim;
     out->trace = T;
     out->rank = fmin(fmax(rank, 1), head_dim);
-    out->quantile = rank_quantile(out->rank, delta);
+    out->quantile = rank_quantile(out->rank, G - 1, delta);
 }
 
 double ref_relative_size(double out2, double variance, double floor, double rms2, uint32_t *flags)

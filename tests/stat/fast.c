@@ -6,10 +6,9 @@
 
 void stat_goal_init(stat_goal *goal, double epsilon, double delta)
 {
-    double t = ref_student_quantile(1 - delta / 2, REF_GROUPS - 1);
     *goal = (stat_goal){ .epsilon = epsilon, .delta = delta,
                          .z_one = ref_normal_quantile(1 - delta),
-                         .z_two = ref_normal_quantile(1 - delta / 2), .t31_squared = t * t };
+                         .z_two = ref_normal_quantile(1 - delta / 2) };
 }
 
 void stat_settings_defaults(stat_settings *settings)
@@ -63,25 +62,26 @@ void stat_work_destroy(stat_work *work)
     }
 }
 
-void stat_spread(const stat_groups *groups, const float *centre, double factor, uint32_t dim,
-                 double *out_trace, double *out_rank)
+void stat_spread(const stat_groups *groups, uint32_t count, const float *centre, double factor,
+                 uint32_t dim, double *out_trace, double *out_rank)
 {
-    enum { G = REF_GROUPS };
-    float rho[G][STAT_MAX_DIM], turned[STAT_MAX_DIM][G], mean[STAT_MAX_DIM] = { 0 };
-    for (int g = 0; g < G; g++) {
+    float rho[REF_GROUPS][STAT_MAX_DIM], turned[STAT_MAX_DIM][REF_GROUPS];
+    float mean[STAT_MAX_DIM] = { 0 };
+    double G = count, total = 0, pairs = 0;
+    memset(turned, 0, sizeof turned);
+    for (uint32_t g = 0; g < count; g++) {
         for (uint32_t c = 0; c < dim; c++) {
             rho[g][c] = (float)factor * (groups->value[g][c] - groups->weight[g] * centre[c]);
-            mean[c] += rho[g][c] / G;
+            mean[c] += rho[g][c] / (float)count;
         }
     }
-    for (int g = 0; g < G; g++) {
+    for (uint32_t g = 0; g < count; g++) {
         for (uint32_t c = 0; c < dim; c++) {
             rho[g][c] -= mean[c];
             turned[c][g] = rho[g][c];
         }
     }
-    double total = 0, pairs = 0;
-    for (int g = 0; g < G; g++) {
+    for (uint32_t g = 0; g < count; g++) {
         vecf low = vec_set(0), high = vec_set(0);
         for (uint32_t c = 0; c < dim; c++) {
             low += rho[g][c] * vec_load(&turned[c][0]);
@@ -98,15 +98,28 @@ void stat_spread(const stat_groups *groups, const float *centre, double factor, 
     *out_rank = fmin(fmax(rank, 1), dim);
 }
 
-double stat_quantile(const stat_goal *goal, double rank)
+double stat_quantile(const stat_goal *goal, double rank, uint32_t group_count)
 {
+    double freedom = group_count - 1.0;
     if (rank < 1.3) {
-        return goal->t31_squared;
+        return stat_student_squared(goal, freedom);
     }
-    double a = 2 / (9 * rank), b = 2 / (9 * (REF_GROUPS - 1) * rank), z = goal->z_one;
+    double a = 2 / (9 * rank), b = 2 / (9 * freedom * rank), z = goal->z_one;
     double root = sqrt((1 - b) * (1 - b) * a + (1 - a) * (1 - a) * b - z * z * a * b);
     double cube_root = ((1 - a) * (1 - b) + z * root) / ((1 - b) * (1 - b) - z * z * b);
     return cube_root * cube_root * cube_root;
+}
+
+/* Cornish and Fisher's expansion of Student's quantile, Abramowitz and Stegun 26.7.5. */
+double stat_student_squared(const stat_goal *goal, double freedom)
+{
+    double z = goal->z_two, z2 = z * z;
+    double g1 = z * (z2 + 1) / 4;
+    double g2 = z * ((5 * z2 + 16) * z2 + 3) / 96;
+    double g3 = z * (((3 * z2 + 19) * z2 + 17) * z2 - 15) / 384;
+    double g4 = z * ((((79 * z2 + 776) * z2 + 1482) * z2 - 1920) * z2 - 945) / 92160;
+    double t = z + (g1 + (g2 + (g3 + g4 / freedom) / freedom) / freedom) / freedom;
+    return t * t;
 }
 
 static vecu permute_once(const ref_permutation *p, vecu x)

@@ -11,11 +11,10 @@
 
 enum { STAT_MAX_GOALS = 32, STAT_TARGETS = 3 };
 
-/* epsilon and delta; with the constants that depend on them. */
+/* epsilon and delta, and what depends on them alone. */
 typedef struct stat_goal {
     double epsilon, delta;
     double z_one, z_two;   /* normal quantiles of 1 - delta and 1 - delta / 2 */
-    double t31_squared;
 } stat_goal;
 
 void stat_goal_init(stat_goal *goal, double epsilon, double delta);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGES = REF_MAX_EXTENSIONS + 1, MIN_SAMPLES = 32 };
+enum { STAGES = REF_MAX_EXTENSIONS + 1, MIN_SAMPLES = 8 };
 
 #define HEAVY        0.5f
 #define LEAST_GROWTH (1 + 1.0 / 16)
@@ -49,6 +49,11 @@ typedef struct state {
     uint32_t listed;
 } state;
 
+static uint32_t group_count(const sums *s)
+{
+    return s->sampled < REF_GROUPS ? s->sampled : REF_GROUPS;
+}
+
 /* ------------------------------------------------------------------ scales */
 
 static void count_bins(state *s)
@@ -81,6 +86,17 @@ static ref_scale scale_for_samples(const state *s, double samples)
     for (int t = 0; t < REF_BINS && s->light[t] > 0; t++) {
         if (samples / s->light[t] * s->omega[t] < (double)HEAVY) {
             return scale_made(s, samples / s->light[t], t);
+        }
+    }
+    return (ref_scale){ 0 };
+}
+
+static ref_scale scale_for_tokens(const state *s, double tokens)
+{
+    for (int t = 0; t < REF_BINS && s->light[t] > 0 && s->heavy[t] < tokens; t++) {
+        double c = (tokens - s->heavy[t]) / s->light[t];
+        if (c * s->omega[t] < (double)HEAVY) {
+            return scale_made(s, c, t);
         }
     }
     return (ref_scale){ 0 };
@@ -223,7 +239,7 @@ static void sum_groups(state *s, sums *out)
         }
         vecu place = stat_permute(&s->permutation, counters);
         for (uint32_t lane = 0; lane < valid; lane++) {
-            uint32_t token = work->samples[first + lane], g = place[lane] % REF_GROUPS;
+            uint32_t token = work->samples[first + lane], g = place[lane] % group_count(out);
             float x = work->x[first + lane];
             const float *v = s->values->v + (size_t)token * dim;
             for (uint32_t i = 0; i < dim; i += LANES) {
@@ -273,8 +289,8 @@ static void sum_stage(state *s, double c, sums *out)
         for (uint32_t i = 0; i < s->values->dim; i++) {
             mean[i] = (float)(out->B[i] / out->l);
         }
-        stat_spread(&s->work->groups, mean, out->light / out->l / s->row->D, s->values->dim,
-                    &out->trace, &out->rank);
+        stat_spread(&s->work->groups, group_count(out), mean, out->light / out->l / s->row->D,
+                    s->values->dim, &out->trace, &out->rank);
     }
 }
 
@@ -296,12 +312,12 @@ static void judge_clt(const state *s, const sums *t, const job *j, uint32_t stag
         out2 += result->out[i] * result->out[i];
     }
     if (t->squares > 0) {
-        V = REF_GROUPS * t->trace * t->squares / (t->squares + t->light_squares);
+        V = group_count(t) * t->trace * t->squares / (t->squares + t->light_squares);
     }
     double rms2 = (t->exact_norms + R * t->norms) / D;
     double size2 = ref_relative_size(out2, V, (double)s->settings->policy.value_floor, rms2,
                                      &result->flags);
-    double q = t->rank > 0 ? stat_quantile(j->goal, t->rank) : 0;
+    double q = t->rank > 0 ? stat_quantile(j->goal, t->rank, group_count(t)) : 0;
     result->error = size2 > 0 ? sqrt(q * V / size2) : (double)INFINITY;
     double ratio = j->goal->epsilon / result->error;
     double margin = stage + 1 < STAGES ? s->settings->guided_margin[stage] : 0;
@@ -441,6 +457,15 @@ static void run_stage(state *s, job *jobs, uint32_t stage)
     free(t);
 }
 
+/* Stage 0: `base` expected tokens, 24 of them samples, in at most a quarter of the candidates. */
+static ref_scale first_scale(const state *s, uint32_t base)
+{
+    ref_scale most = scale_for_tokens(s, s->candidates / 4.0);
+    ref_scale wanted = scale_for_tokens(s, base), enough = scale_for_samples(s, 24);
+    wanted = enough.c <= 0 || enough.c > wanted.c ? enough : wanted;
+    return wanted.c <= 0 || wanted.c > most.c ? most : wanted;
+}
+
 void stat_guided(stat_work *work, const stat_batch *batch, const stat_row *row,
                  const stat_settings *settings, vsa_bound bound, uint64_t seed, uint32_t kv_head,
                  stat_outcome *out)
@@ -454,11 +479,11 @@ void stat_guided(stat_work *work, const stat_batch *batch, const stat_row *row,
     policy.method = VSA_METHOD_GUIDED;
     ref_exact_counts(&policy, batch->values.tokens, &s.set);
     s.candidates = s.set.window_begin - s.set.sink_end;
-    uint32_t base = ref_guided_base(&policy, s.candidates);
+    uint32_t base = ref_base_samples(&policy, s.candidates);
     count_bins(&s);
     sum_ends(&s);
-    ref_scale first = scale_for_samples(&s, base);
-    int dense = base == 0 || first.c <= 0 || 2 * first.tokens >= s.candidates;
+    ref_scale first = first_scale(&s, base);
+    int dense = base == 0 || first.c <= 0;
     for (uint32_t i = 0; i < settings->goal_count; i++) {
         out[i] = (stat_outcome){ 0 };
         jobs[i] = (job){ .goal = &settings->goals[i], .c = dense ? 0 : (double)(float)first.c,

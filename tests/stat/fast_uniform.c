@@ -178,8 +178,8 @@ static void need_spread(state *s, int target)
     for (uint32_t c = 0; c < s->values->dim && target == 2; c++) {
         centre[c] = (float)s->out[c];
     }
-    stat_spread(&s->work->groups, centre, s->N / (double)s->summed / s->D, s->values->dim,
-                &s->trace[target], &s->rank[target]);
+    stat_spread(&s->work->groups, REF_GROUPS, centre, s->N / (double)s->summed / s->D,
+                s->values->dim, &s->trace[target], &s->rank[target]);
     s->has_spread[target] = 1;
 }
 
@@ -238,17 +238,6 @@ static uint32_t round_up(uint32_t value)
     return (value + REF_GROUPS - 1) / REF_GROUPS * REF_GROUPS;
 }
 
-/* Cornish and Fisher's expansion of Student's quantile, Abramowitz and Stegun 26.7.5. */
-static double student_squared(const stat_goal *goal, double freedom)
-{
-    double z = goal->z_two, z2 = z * z;
-    double g1 = z * (z2 + 1) / 4;
-    double g2 = z * ((5 * z2 + 16) * z2 + 3) / 96;
-    double g3 = z * (((3 * z2 + 19) * z2 + 17) * z2 - 15) / 384;
-    double t = z + (g1 + (g2 + g3 / freedom) / freedom) / freedom;
-    return t * t;
-}
-
 /* The certified error, and the samples that would do. */
 static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_size2,
                     uint32_t *flags)
@@ -270,11 +259,12 @@ static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_si
         double variance = s->known
             ? (s->W2 - s->W1 * s->W1 / N) / (N - 1)
             : (s->work->groups.squares - s->l * s->l / b) / (b - 1);
-        q = s->known ? j->goal->z_two * j->goal->z_two : student_squared(j->goal, b - 1);
-        S = N * N * fmax(variance, 0) / (s->D * s->D);
+        double D = s->known ? s->exact_weight + s->W1 : s->D;
+        q = s->known ? j->goal->z_two * j->goal->z_two : stat_student_squared(j->goal, b - 1);
+        S = N * N * fmax(variance, 0) / (D * D);
     } else {
         need_spread(s, j->target);
-        q = stat_quantile(j->goal, s->rank[j->target]);
+        q = stat_quantile(j->goal, s->rank[j->target], REF_GROUPS);
         S = REF_GROUPS * s->trace[j->target] * b;
         if (s->known && s->work->groups.squares > 0) {
             S *= fmax(1, (1 + s->W2 / (N / b * s->work->groups.squares)) / 2);

@@ -23,10 +23,12 @@ struct stat_work {
     stat_groups groups;
 };
 
-/* T and h of rho_g = factor (B_g - l_g centre). */
-void stat_spread(const stat_groups *groups, const float *centre, double factor, uint32_t dim,
-                 double *out_trace, double *out_rank);
-double stat_quantile(const stat_goal *goal, double rank);
+/* T and h of rho_g = factor (B_g - l_g centre) over the first `count` groups. */
+void stat_spread(const stat_groups *groups, uint32_t count, const float *centre, double factor,
+                 uint32_t dim, double *out_trace, double *out_rank);
+double stat_quantile(const stat_goal *goal, double rank, uint32_t group_count);
+/* The squared Student quantile of probability 1 - delta / 2. */
+double stat_student_squared(const stat_goal *goal, double freedom);
 
 /* `length` permuted counters from `first` on into out, which holds LANES. */
 vecu stat_permute(const ref_permutation *permutation, vecu counter);

@@ -51,7 +51,7 @@ def check_row(row):
     elif row["method"] in ("topk", "topp"):
         expect(row["certified_mean"] is None, f"{name}: has a certificate")
     else:
-        expect(row["missed"] == 0 and row["certified_mean"] > 0, f"{name}: promises")
+        expect(row["missed"] == 0 and row["certified_mean"] >= 0, f"{name}: promises")
         # A row may miss with probability delta; the mean is well below epsilon.
         expect(row["error_mean"] < 0.12, f"{name}: error {row['error_mean']}")
 
@@ -133,7 +133,7 @@ def check_html(json_path, path):
     expect(not page.open, f"not closed: {page.open}")
     lengths = sorted({row["tokens"] for row in data["rows"]})
     for caption in ["Time of a step against length", "Speed-up over dense against length",
-                    "Error against length", "Roofline: time against bytes of K and V",
+                    "Error against length", "Roofline: time against bytes",
                     "Error against time"] + [f"Stages at {n} tokens" for n in lengths]:
         expect(caption in page.captions, f"no figure '{caption}': {page.captions}")
     expect(page.cells >= 2 * len(data["rows"]), "the tables are too small")

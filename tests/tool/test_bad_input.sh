@@ -66,6 +66,8 @@ refuse "tensor 'k.1': has 33 tokens, tensor 'k.0' has 200" decode --trace "$work
 cp "$work/too_large_for_f16" "$work/large"
 refuse "too large for a cache of f16" decode --trace "$work/large" --kv-type f16
 refuse "too large for a cache of f16" eval --input "$work/large" --kv-type f16
+refuse "head size 40, must be a multiple of 32 for a cache of q4_0" decode \
+    --synthetic gaussian:tokens=64,queries=1,dim=40 --kv-type q4_0
 
 # ---- commands
 refuse "no command"

@@ -106,6 +106,43 @@ static void logits_have_the_deviation(void **state)
     }
 }
 
+/* What the cache keeps is a value that it keeps again. */
+static void quantised_rows_stay(void **state)
+{
+    (void)state;
+    enum { TOKENS = 500 };
+    static const struct {
+        vsa_dtype type;
+        double steps; /* per largest magnitude of a block */
+    } types[] = {{VSA_DTYPE_Q8_0, 127.0}, {VSA_DTYPE_Q4_0, 8.0}};
+    static float exact[TOKENS * DIM], rows[TOKENS * DIM], again[TOKENS * DIM];
+
+    for (size_t t = 0; t < 2; t++) {
+        bench_input input;
+
+        open_input(1.0, &input);
+        bench_input_rows(&input, BENCH_V, 0, 0, 0, TOKENS, exact);
+        input.kv_type = types[t].type;
+        bench_input_rows(&input, BENCH_V, 0, 0, 0, TOKENS, rows);
+        memcpy(again, rows, sizeof again);
+        rounding_row(types[t].type, again, TOKENS * DIM);
+        assert_memory_equal(again, rows, sizeof again);
+        for (size_t i = 0; i < TOKENS * DIM; i += 32) {
+            double most = 0.0;
+
+            for (size_t j = i; j < i + 32; j++) {
+                most = fmax(most, fabs((double)exact[j]));
+            }
+            /* Half a step and what the f16 step is off; of 16 codes from -8 to 7, a whole one at the
+             * far end. */
+            for (size_t j = i; j < i + 32; j++) {
+                check_near(rows[j], exact[j], (t == 0 ? 0.55 : 1.01) * most / types[t].steps);
+            }
+        }
+        bench_input_destroy(&input);
+    }
+}
+
 /* ------------------------------------------------------------------- truth */
 
 static void truth_is_the_dense_reference(void **state)
@@ -234,6 +271,7 @@ int main(void)
         cmocka_unit_test(rows_do_not_depend_on_the_chunk),
         cmocka_unit_test(values_are_exact_and_normal),
         cmocka_unit_test(logits_have_the_deviation),
+        cmocka_unit_test(quantised_rows_stay),
         cmocka_unit_test(truth_is_the_dense_reference),
         cmocka_unit_test(cases_are_what_is_left_open),
         cmocka_unit_test(fits_recover_what_they_fit),

@@ -83,7 +83,8 @@ for kind in gaussian uniform laplace heavy bimodal local needle outlier aligned;
     run 0 decode --synthetic $kind:$spec --method dense --json "${common[@]}"
     check output summary decode "$work/out" 32
 done
-for options in "" "--kv-type f16" "--kv-type bf16" "--layout token" "--page-tokens 64" \
+for options in "" "--kv-type f16" "--kv-type bf16" "--kv-type q8_0" \
+    "--kv-type q4_0 --layout token" "--layout token" "--page-tokens 64" \
     "--target denominator" "--target numerator" "--target denominator --bound strict" \
     "--method guided" "--method guided --bound strict" "--method sample" "--method topk" \
     "--method topp" "--value-floor 0.5"; do

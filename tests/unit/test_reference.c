@@ -151,6 +151,90 @@ static void base_sample_sizes(void **state)
     assert_int_equal(ref_base_samples(&policy, 1000000), 96);
 }
 
+/* Top-p by its definition: k candidates hold the share in every row, k - 1 do not in some row. */
+static double share_of(const double *logits, uint32_t length, const uint8_t *member)
+{
+    double all = 0, held = 0;
+    for (uint32_t i = 0; i < length; i++) {
+        all += exp(logits[i]);
+        held += member[i] ? exp(logits[i]) : 0;
+    }
+    return held / all;
+}
+
+static void top_p_is_the_smallest_set(void **state)
+{
+    (void)state;
+    enum { LENGTH = 200 };
+    ref_random random = { 8 };
+    uint32_t partial = 0;
+    for (int round = 0; round < 300; round++) {
+        uint32_t length = 20 + ref_random_below(&random, LENGTH - 20);
+        uint32_t group = 1 + ref_random_below(&random, 3);
+        double logits[3][LENGTH];
+        const double *heads[3] = { logits[0], logits[1], logits[2] };
+        vsa_policy policy = { .method = VSA_METHOD_TOP_P,
+                              .top_p = 0.5f + 0.49f * (float)ref_random_uniform(&random),
+                              .sink_tokens = ref_random_below(&random, 5),
+                              .window_tokens = ref_random_below(&random, 10) };
+        for (uint32_t h = 0; h < group; h++) {
+            for (uint32_t i = 0; i < length; i++) {
+                logits[h][i] = 2 * ref_random_normal(&random);
+            }
+        }
+        uint8_t member[LENGTH], smaller[LENGTH];
+        ref_exact_set set, less;
+        ref_select(&policy, heads, group, length, &set, member);
+        for (uint32_t h = 0; h < group; h++) {
+            assert_true(share_of(logits[h], length, member) >= (double)policy.top_p - 1e-6);
+        }
+        if (set.top_k == 0) {
+            continue;
+        }
+        partial += set.residual_count > 0;
+        vsa_policy fixed = policy;
+        fixed.method = VSA_METHOD_TOP_K;
+        fixed.top_k = set.top_k;
+        ref_select(&fixed, heads, group, length, &less, smaller);
+        assert_memory_equal(member, smaller, length);
+        assert_int_equal(set.exact_count, less.exact_count);
+        fixed.top_k--;
+        ref_select(&fixed, heads, group, length, &less, smaller);
+        double lowest = 1;
+        for (uint32_t h = 0; h < group; h++) {
+            lowest = fmin(lowest, share_of(logits[h], length, smaller));
+        }
+        assert_true(lowest < (double)policy.top_p + 1e-6);
+    }
+    assert_true(partial > 200);
+}
+
+/* A run of equal ranks counts with its mean weight; p = 1 is everything. */
+static void top_p_of_ties(void **state)
+{
+    (void)state;
+    double logits[100];
+    const double *heads[1] = { logits };
+    uint8_t member[100];
+    ref_exact_set set;
+    vsa_policy policy = { .method = VSA_METHOD_TOP_P, .top_p = 0.5f };
+    for (uint32_t i = 0; i < 100; i++) {
+        logits[i] = 0;
+    }
+    ref_select(&policy, heads, 1, 100, &set, member);
+    assert_int_equal(set.top_k, 50);
+    policy.top_p = 0.501f;
+    ref_select(&policy, heads, 1, 100, &set, member);
+    assert_int_equal(set.top_k, 51);
+    policy.sink_tokens = 60;
+    ref_select(&policy, heads, 1, 100, &set, member);
+    assert_int_equal(set.top_k, 0);
+    policy.top_p = 1;
+    logits[99] = -100;   /* its weight is less than the fixed point shows */
+    ref_select(&policy, heads, 1, 100, &set, member);
+    assert_int_equal(set.residual_count, 0);
+}
+
 enum { TOKENS = 2000, DIM = 16 };
 
 typedef struct example {
@@ -262,6 +346,92 @@ static void rules_in_their_order(void **state)
     free(e);
 }
 
+/* The error of D beside that of the target. */
+static void the_normaliser_has_its_own_bound(void **state)
+{
+    (void)state;
+    for (int method = VSA_METHOD_SAMPLE; method <= VSA_METHOD_VATTENTION; method++) {
+        vsa_policy policy = { .method = (vsa_method)method, .sink_tokens = 16, .window_tokens = 16,
+                              .top_k = 48, .epsilon = 0.1f, .delta = 0.1f };
+        example *e = make_example(&policy, 1, 0.5);
+        ref_estimate estimates[3];
+        for (int t = 0; t < 3; t++) {
+            policy.target = (vsa_target)(VSA_TARGET_DENOMINATOR + t);
+            ref_evaluate(&policy, &e->row, 256, 0, &estimates[t]);
+            check_near(estimates[t].normaliser_error, estimates[0].error, 1e-15);
+        }
+        assert_true(estimates[0].error > 0.01);
+        assert_true(estimates[2].error != estimates[0].error);
+        free(e);
+    }
+}
+
+/* |out| near 0: the floor is what errors are relative to. */
+static void floors_are_what_errors_are_relative_to(void **state)
+{
+    (void)state;
+    vsa_policy policy = { .method = VSA_METHOD_VATTENTION, .target = VSA_TARGET_OUTPUT,
+                          .sink_tokens = 16, .window_tokens = 16, .top_k = 40,
+                          .base_samples = 64, .epsilon = 0.2f, .delta = 0.1f };
+    ref_row_result result;
+    example *e = make_example(&policy, 1, 0);
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_EXACT);
+    assert_int_equal(result.flags, VSA_CERTIFICATE_UNATTAINABLE);
+
+    double out[DIM], rms2 = 0, all = 0;
+    ref_attend(e->logits, e->v, DIM, DIM, TOKENS, out);
+    for (uint32_t i = 0; i < TOKENS; i++) {
+        double weight = exp(e->logits[i]);
+        all += weight;
+        for (uint32_t c = 0; c < DIM; c++) {
+            rms2 += weight * (double)e->v[i * DIM + c] * (double)e->v[i * DIM + c];
+        }
+    }
+    rms2 /= all;
+    policy.value_floor = 0.5f;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_MET);
+    assert_int_equal(result.flags, VSA_CERTIFICATE_FLOORED);
+    double difference2 = 0;
+    for (uint32_t c = 0; c < DIM; c++) {
+        difference2 += (result.out[c] - out[c]) * (result.out[c] - out[c]);
+    }
+    check_between(sqrt(difference2), 0, 0.2 * 0.5 * sqrt(rms2));
+    ref_estimate estimate;
+    ref_evaluate(&policy, &e->row, result.sampled_tokens, 3, &estimate);
+    check_near(estimate.size2 / (0.25 * rms2), 1, 0.1);
+    free(e);
+}
+
+static void strict_samples_end_with_blocks(void **state)
+{
+    (void)state;
+    vsa_policy policy = { .method = VSA_METHOD_VATTENTION, .bound = VSA_BOUND_STRICT,
+                          .target = VSA_TARGET_DENOMINATOR, .sink_tokens = 16,
+                          .window_tokens = 16, .top_k = 40, .base_samples = 65,
+                          .epsilon = 0.1f, .delta = 0.1f };
+    ref_row_result result;
+    example *e = make_example(&policy, 0.5, 0.5);
+    double out[DIM], truth = ref_attend(e->logits, e->v, DIM, DIM, TOKENS, out);
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_MET);
+    assert_int_equal(result.path[0], 128);
+    assert_int_equal(result.sampled_tokens % 64, 0);
+    check_near(result.error, 0.1, 1e-7);
+    check_near(result.normaliser_bound, result.error, 0);
+    check_near(exp(result.log_normaliser - truth), 1, 0.1);
+
+    policy.max_samples = 191;
+    policy.epsilon = 0.03f;
+    policy.on_miss = VSA_MISS_REPORT;
+    ref_decode_row(&policy, &e->row, &result);
+    assert_int_equal(result.status, VSA_CERTIFICATE_MISSED);
+    assert_int_equal(result.sampled_tokens, 128);
+    assert_true(isinf(result.error));
+    free(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,10 +439,15 @@ int main(void)
         cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(fractions_round_to_nearest),
         cmocka_unit_test(selection_matches_its_definition),
+        cmocka_unit_test(top_p_is_the_smallest_set),
+        cmocka_unit_test(top_p_of_ties),
         cmocka_unit_test(attention_of_small_cases),
         cmocka_unit_test(base_sample_sizes),
         cmocka_unit_test(a_full_sample_is_exact),
         cmocka_unit_test(rules_in_their_order),
+        cmocka_unit_test(the_normaliser_has_its_own_bound),
+        cmocka_unit_test(floors_are_what_errors_are_relative_to),
+        cmocka_unit_test(strict_samples_end_with_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

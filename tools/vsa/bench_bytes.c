@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-/* vsa_plan_count_bytes adds up the scan of K, the gathered rows and the dense pass of each group. A
- * row that gathered nothing leaves the first and the last; a row that did not go dense either, but
- * has asked for samples, leaves the first. */
+/* vsa_plan_count_bytes adds up the scorer's scan, the gathered rows and the dense pass of each
+ * group. A row that gathered nothing leaves the first and the last; a row that did not go dense
+ * either, but has asked for samples, leaves the first. */
 static uint64_t count_scans(const vsa_plan *plan, const vsa_certificate *rows, size_t row_count,
                             vsa_certificate *copies)
 {

@@ -1,5 +1,5 @@
 /*
- * bench_bytes.h - the bytes of K and V that steps read, by stage. Pure.
+ * bench_bytes.h - the bytes of K, V and `state` that steps read, by stage. Pure.
  */
 #ifndef VSA_TOOL_BENCH_BYTES_H
 #define VSA_TOOL_BENCH_BYTES_H
@@ -12,7 +12,7 @@
 
 typedef struct bench_bytes {
     uint64_t read;     /* as vsa_plan_count_bytes: the sum of the next three */
-    uint64_t score;    /* K, to score it */
+    uint64_t score;    /* what the scorer reads of every token */
     uint64_t attend;   /* rows that stages attend and combine gather; all, for method dense */
     uint64_t fallback; /* the dense pass */
     uint64_t dense;    /* what dense attention would have read */

@@ -41,7 +41,8 @@ static void write_facts(FILE *stream, const bench_run *run)
             "cache of the device. Times are medians of %u steps, each with other queries and "
             "draws. Actual errors are those of up to %u rows, drawn at random, against dense "
             "attention in double precision; certified errors are means over all rows with a finite "
-            "bound. Bytes are those of K and V, not of the library's own buffers.</p>\n",
+            "bound. Bytes are those of K, V and of what a scorer keeps of them, not of scratch "
+            "memory.</p>\n",
             run->options->repeat, run->options->error_rows);
 }
 

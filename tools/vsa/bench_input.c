@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rounding.h"
 #include "tool.h"
 
 /* ------------------------------------------------------------------ generate */
@@ -158,14 +159,27 @@ void bench_input_destroy(bench_input *input)
     trace_destroy(&input->source);
 }
 
+/* What is not exact in every type. */
+static void round_rows(const bench_input *input, uint32_t dim, uint32_t count, float *rows)
+{
+    if (input->kv_type == VSA_DTYPE_Q8_0 || input->kv_type == VSA_DTYPE_Q4_0) {
+        for (uint32_t i = 0; i < count; i++) {
+            rounding_row(input->kv_type, rows + (size_t)i * dim, dim);
+        }
+    }
+}
+
 void bench_input_rows(const bench_input *input, bench_plane plane, uint32_t layer, uint32_t head,
                       uint32_t first, uint32_t count, float *rows)
 {
+    const uint32_t dim = plane == BENCH_K ? input->head_dim_k : input->head_dim_v;
+
     if (input->source_layers > 0) {
         copy_rows(input, plane, layer, head, first, count, rows);
     } else {
         make_rows(input, plane, layer, head, first, count, rows);
     }
+    round_rows(input, dim, count, rows);
 }
 
 void bench_input_queries(const bench_input *input, uint32_t layer, uint32_t step, float *q)

@@ -1,7 +1,7 @@
 /*
  * bench_input.h - K, V and queries of any length at the speed of memory: generated a row at a time
- * from a counter, or a trace that repeats. Every value is exact in f32, f16 and bf16 (a trace's: in
- * the cache's type), so that the reference sees what the cache keeps.
+ * from a counter, or a trace that repeats. Every value is as the cache's type keeps it: what is
+ * generated is exact in f32, f16 and bf16, the rest is rounded.
  */
 #ifndef VSA_TOOL_BENCH_INPUT_H
 #define VSA_TOOL_BENCH_INPUT_H

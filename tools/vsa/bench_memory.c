@@ -7,9 +7,6 @@ static const uint64_t turn_bytes = UINT64_C(256) << 20;
 
 uint64_t bench_memory_limit(const tool_device *device)
 {
-    const VkPhysicalDeviceType type = vsa_standalone_device(device->standalone)->type;
-    const bool is_shared =
-        type == VK_PHYSICAL_DEVICE_TYPE_CPU || type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vsa_vulkan_handles handles;
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t largest = 0;
@@ -31,7 +28,7 @@ uint64_t bench_memory_limit(const tool_device *device)
             largest = heap->size;
         }
     }
-    return is_shared ? largest / 2 : largest / 10 * 8;
+    return largest / 10 * 8;
 }
 
 uint64_t bench_memory_of_layer(const bench_input *input, uint32_t tokens)

@@ -8,8 +8,7 @@
 #include "bench_input.h"
 #include "device.h"
 
-/* Bytes that bench may take: most of the largest device-local heap, half of it where that is the
- * host's memory. 0 = not known. */
+/* Bytes that bench may take: four fifths of the largest device-local heap. 0 = not known. */
 uint64_t bench_memory_limit(const tool_device *device);
 
 /* K and V of one layer. */

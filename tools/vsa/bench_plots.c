@@ -195,9 +195,9 @@ static void write_all(plots *p)
           length_axis(p), error);
     add_copy_line(p);
     add_all(p, false, time_at_bytes);
-    write(p, "Roofline: time against bytes of K and V",
+    write(p, "Roofline: time against bytes",
           "The line is what the device's own copy takes for as many bytes, read and written.",
-          log_axis("bytes of K and V read in a step", PLOT_BYTES, 1.0), ms);
+          log_axis("bytes of K, V and state that a step reads", PLOT_BYTES, 1.0), ms);
     add_all(p, false, error_at_time);
     write(p, "Error against time",
           "Mean actual error; one point per length, joined in the order of lengths.", ms, error);

@@ -26,7 +26,7 @@ typedef struct bench_row {
     bench_spread wall_ms;
     double host_us;                       /* median of wall - GPU time */
     double stage_ms[VSA_TIMESTAMP_COUNT]; /* medians; [0] is the append */
-    double bytes, bytes_dense;            /* means, of K and V */
+    double bytes, bytes_dense;            /* means, of K, V and state */
     double stage_bytes[VSA_TIMESTAMP_COUNT];
     vsa_certificate_summary rows; /* of all steps */
     double gathered_tokens;       /* rows of V that were gathered, mean */
@@ -39,7 +39,7 @@ typedef struct bench_row {
 
 /* GPU time, or wall time on a queue without timestamps. */
 double bench_row_ms(const bench_row *row);
-/* 10^9 bytes of K and V a second. */
+/* 10^9 bytes of K, V and state a second. */
 double bench_row_gbps(const bench_row *row);
 /* "append", "score", ...: the stage that ends at timestamp i. */
 const char *bench_stage_name(int timestamp);

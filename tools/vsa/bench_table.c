@@ -88,7 +88,8 @@ static void print_stages(const bench_run *run)
         }
         printf("\n");
     }
-    printf("\nBytes of K and V a step, by the stage that reads them, and the stage's GB/s; attend "
+    printf("\nBytes of K, V and state a step, by the stage that reads them, and the stage's GB/s; "
+           "attend "
            "with the rows that combine gathers\n\n%8s %-10s %-6s %19s %19s %19s\n",
            "tokens", "method", "scorer", "score", "attend, combine", "fallback");
     for (size_t i = 0; i < run->results.count; i++) {

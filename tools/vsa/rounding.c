@@ -1,5 +1,7 @@
 #include "rounding.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 static uint32_t bits_of(float value)
@@ -83,4 +85,45 @@ float rounding_through(vsa_dtype dtype, float value)
         return rounding_bf16_to_f32(rounding_f32_to_bf16(value));
     }
     return value;
+}
+
+enum { BLOCK = 32 };
+
+/* ggml's quantize_row_q8_0_ref and quantize_row_q4_0_ref, and back. */
+static void round_block(vsa_dtype dtype, float *values)
+{
+    const bool has_4_bits = dtype == VSA_DTYPE_Q4_0;
+    float extreme = 0.0f; /* the value of largest magnitude */
+
+    for (int i = 0; i < BLOCK; i++) {
+        extreme = fabsf(values[i]) > fabsf(extreme) ? values[i] : extreme;
+    }
+    if (fabsf(extreme) < 0x1p-100f) {
+        extreme = 0.0f; /* as vsa.h says */
+    }
+    const float step = has_4_bits ? extreme / -8.0f : fabsf(extreme) / 127.0f;
+    const float inverse = step != 0.0f ? 1.0f / step : 0.0f;
+    const float kept = rounding_through(VSA_DTYPE_F16, step);
+
+    for (int i = 0; i < BLOCK; i++) {
+        const float scaled = values[i] * inverse;
+        /* In double, so that no compiler contracts the product into the sum. */
+        const float shifted = (float)((double)scaled + 8.5);
+        const float code = has_4_bits ? fminf(floorf(shifted), 15.0f) - 8.0f : roundf(scaled);
+
+        values[i] = code * kept;
+    }
+}
+
+void rounding_row(vsa_dtype dtype, float *values, uint32_t count)
+{
+    if (dtype == VSA_DTYPE_Q8_0 || dtype == VSA_DTYPE_Q4_0) {
+        for (uint32_t i = 0; i + BLOCK <= count; i += BLOCK) {
+            round_block(dtype, values + i);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = rounding_through(dtype, values[i]);
+    }
 }

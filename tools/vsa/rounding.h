@@ -18,4 +18,8 @@ uint16_t rounding_f32_to_bf16(float value);
 /* The value after a trip through `dtype`. F32, F16 and BF16; other types return the value. */
 float rounding_through(vsa_dtype dtype, float value);
 
+/* The same for the channels of a row, of every type: Q8_0 and Q4_0 by blocks of 32, `count` a multiple
+ * of that. Finite values. */
+void rounding_row(vsa_dtype dtype, float *values, uint32_t count);
+
 #endif

@@ -225,6 +225,28 @@ fail:
     return code;
 }
 
+enum { MAX_UNIT = 32 };
+
+static const char *type_name(vsa_dtype type)
+{
+    return type == VSA_DTYPE_F16    ? "f16"
+           : type == VSA_DTYPE_BF16 ? "bf16"
+           : type == VSA_DTYPE_Q8_0 ? "q8_0"
+           : type == VSA_DTYPE_Q4_0 ? "q4_0"
+                                    : "f32";
+}
+
+/* Of `count` values the one that is largest in magnitude. */
+static size_t largest(const float *values, size_t count)
+{
+    size_t at = 0;
+
+    for (size_t i = 1; i < count; i++) {
+        at = fabsf(values[i]) > fabsf(values[at]) ? i : at;
+    }
+    return at;
+}
+
 /* `cached` becomes `values` themselves where the type keeps them all. */
 static int round_values(const trace *input, char letter, uint32_t index, uint32_t head_dim,
                         float *values, float **out_cached)
@@ -232,26 +254,37 @@ static int round_values(const trace *input, char letter, uint32_t index, uint32_
     const trace_layer *layer = &input->layers[index];
     const size_t count = (size_t)layer->kv_heads * layer->tokens * head_dim;
     const vsa_dtype type = layer->kv_type;
+    /* What is rounded together: a block of the quantised types. */
+    const size_t unit = type == VSA_DTYPE_Q8_0 || type == VSA_DTYPE_Q4_0 ? MAX_UNIT : 1;
     float *cached = values;
 
-    for (size_t i = 0; i < count; i++) {
-        const float rounded = rounding_through(type, values[i]);
+    if (head_dim % unit != 0) {
+        return tool_fail(EXIT_BAD_INPUT,
+                         "%s: tensor '%c.%u': head size %u, must be a multiple of %zu for a cache "
+                         "of %s",
+                         input->name, letter, index, head_dim, unit, type_name(type));
+    }
+    for (size_t i = 0; i < count; i += unit) {
+        float rounded[MAX_UNIT];
+        const size_t extreme = i + largest(values + i, unit);
 
-        if (!isfinite(rounded)) {
+        memcpy(rounded, values + i, unit * sizeof *rounded);
+        rounding_row(type, rounded, (uint32_t)unit);
+        if (!isfinite(rounded[extreme - i])) {
             const uint64_t shape[3] = {layer->kv_heads, layer->tokens, head_dim};
             char position[SAFETENSORS_POSITION_SIZE];
 
             if (cached != values) {
                 free(cached);
             }
-            safetensors_position(shape, 3, i, position);
+            safetensors_position(shape, 3, extreme, position);
             return tool_fail(EXIT_BAD_INPUT,
                              "%s: tensor '%c.%u': the value at %s is %g, too large for a cache "
                              "of %s",
-                             input->name, letter, index, position, (double)values[i],
-                             type == VSA_DTYPE_F16 ? "f16" : "bf16");
+                             input->name, letter, index, position, (double)values[extreme],
+                             type_name(type));
         }
-        if (cached == values && rounded != values[i]) {
+        if (cached == values && memcmp(rounded, values + i, unit * sizeof *rounded) != 0) {
             cached = malloc(count * sizeof *cached);
             if (!cached) {
                 return tool_fail(EXIT_BAD_INPUT, "%s: not enough memory to read it", input->name);
@@ -259,7 +292,7 @@ static int round_values(const trace *input, char letter, uint32_t index, uint32_
             memcpy(cached, values, i * sizeof *cached);
         }
         if (cached != values) {
-            cached[i] = rounded;
+            memcpy(cached + i, rounded, unit * sizeof *rounded);
         }
     }
     *out_cached = cached;
