@@ -131,6 +131,55 @@ static raw_layer *dense_layer(vsa_plan_create_info *plan, uint32_t new_tokens)
     return raw_layer_make(plan, new_tokens);
 }
 
+/* `state` of a cache that holds the data's keys in `k`; the caller frees it. */
+static uint8_t *state_of(const harness_data *data, vsa_scorer scorer, vsa_dtype k, size_t *out_size)
+{
+    vsa_plan_create_info plan = data->plan;
+    plan.policy.method = VSA_METHOD_GUIDED;
+    plan.policy.scorer = scorer;
+    vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, k, F16, plan.head_dim_k, plan.head_dim_v,
+                       KV_HEADS, plan.max_tokens, 8);
+    raw_layer *l = raw_layer_make(&plan, 1);
+    vsa_plan_requirements needs;
+    vsa_plan_get_requirements(l->plan, &needs);
+    uint8_t *state = malloc(needs.state.size);
+    raw_write_data(l, data);
+    check_ok(vsa_buffer_fill(l->state, 0));
+    VkCommandBuffer cmd = raw_begin();
+    vsa_step step = { .sequence_count = 2, .max_length_tokens = plan.max_tokens };
+    check_ok(vsa_cmd_index(l->layer, cmd, &step, 0, plan.max_tokens));
+    raw_end();
+    check_ok(vsa_buffer_read(l->state, 0, state, needs.state.size));
+    raw_layer_destroy(l);
+    *out_size = needs.state.size;
+    return state;
+}
+
+/* Scorers keep the same of quantised keys as of the values that those stand for. */
+static void scorers_read_the_same_keys(void **state)
+{
+    (void)state;
+    static const vsa_scorer scorers[] = { VSA_SCORER_SIGN, VSA_SCORER_INT4, VSA_SCORER_PAGE };
+    static const vsa_dtype types[] = { Q8, Q4 };
+    for (int t = 0; t < 2; t++) {
+        vsa_plan_create_info plan = plan_of(types[t], F16, 96, 32);
+        plan.max_tokens = 45;
+        harness_data *data = harness_data_make(&plan, 2, 1, (uint32_t[]){ 45, 33 }, &(harness_fill){
+            .spread = 1, .value_mean = 1, .seed = 94 });
+        for (size_t i = 0; i < sizeof scorers / sizeof *scorers; i++) {
+            size_t size, plain_size;
+            uint8_t *quantised = state_of(data, scorers[i], types[t], &size);
+            uint8_t *plain = state_of(data, scorers[i], F32, &plain_size);
+            assert_int_equal(size, plain_size);
+            assert_true(size > 0);
+            assert_memory_equal(quantised, plain, size);
+            free(quantised);
+            free(plain);
+        }
+        harness_data_free(data);
+    }
+}
+
 /* Q4_0 takes the queries in another order than all other types. Also counts the bytes. */
 static void queries_of_16_bits(void **state)
 {
@@ -211,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vattention_is_the_reference),
         cmocka_unit_test(guided_keeps_its_promise),
+        cmocka_unit_test(scorers_read_the_same_keys),
         cmocka_unit_test(queries_of_16_bits),
         cmocka_unit_test(what_is_not_finite_is_flagged),
     };

@@ -27,14 +27,14 @@ static vsa_plan_create_info state_plan(vsa_scorer scorer, vsa_bound bound, uint3
     return plan;
 }
 
-typedef struct rows {
+typedef struct token_rows {
     float k[SEQUENCES][TOKENS][KV_HEADS][DIM_K];
     float v[SEQUENCES][TOKENS][KV_HEADS][DIM_V];
-} rows;
+} token_rows;
 
-static rows *make_rows(uint64_t seed)
+static token_rows *make_rows(uint64_t seed)
 {
-    rows *r = malloc(sizeof *r);
+    token_rows *r = malloc(sizeof *r);
     ref_random random = { seed };
     for (size_t i = 0; i < sizeof r->k / sizeof(float); i++) {
         ((float *)r->k)[i] = (float)ref_random_normal(&random);
@@ -46,7 +46,7 @@ static rows *make_rows(uint64_t seed)
 }
 
 /* Appends tokens [first, first + count) of `from` to both sequences. */
-static void append(raw_layer *l, const rows *from, uint32_t first, uint32_t count)
+static void append(raw_layer *l, const token_rows *from, uint32_t first, uint32_t count)
 {
     float *k = malloc((size_t)SEQUENCES * count * KV_HEADS * DIM_K * sizeof *k);
     float *v = malloc((size_t)SEQUENCES * count * KV_HEADS * DIM_V * sizeof *v);
@@ -83,7 +83,7 @@ static uint32_t *read_state(raw_layer *l, size_t *out_words)
 static void state_depends_on_the_cache_alone(void **state)
 {
     (void)state;
-    rows *wanted = make_rows(5), *other = make_rows(6);
+    token_rows *wanted = make_rows(5), *other = make_rows(6);
     for (int i = 0; i < SCORERS + 1; i++) {
         /* The last round has the norms of V in `state` too. */
         const vsa_scorer scorer = i < SCORERS ? scorers[i].scorer : VSA_SCORER_INT8;

@@ -8,9 +8,10 @@
  * alternate, after some that are not counted. Both times are wall time: for ggml around
  * ggml_backend_graph_compute of a graph that computes this one node, for vsa around a step of
  * vsa_session, which also writes q, records, and reads the output back. What is fixed in them is
- * measured beside: a graph of one element, a step over one token. On a busy machine the minima
- * say more than the medians. ggml gets no mask, and f32 accumulators, as llama.cpp asks for them.
- * --f16 off forbids it f16 arithmetic, which lavapipe has only by conversions.
+ * measured beside: a graph of one element, a step over one token. The CPU time that the process
+ * spends meanwhile is what a driver on the CPU costs, however busy the machine is otherwise. ggml
+ * gets no mask, and f32 accumulators, as llama.cpp asks for them. --f16 off forbids it f16
+ * arithmetic, which lavapipe has only by conversions.
  *
  * --device is a part of a name, any case, or an index; `llvmpipe` is the default. --order is
  * [token][head][channel], as llama.cpp's cache has it, or [head][token][channel].
@@ -60,11 +61,15 @@ typedef struct peer {
     ggml_backend_t  backend;
 } peer;
 
+/* Of one run, or medians. */
+typedef struct times {
+    double wall_ms, cpu_ms, gpu_ms;
+} times;
+
 typedef struct measurement {
     uint32_t tokens;
-    double   ggml_ms, vsa_ms, vsa_gpu_ms;     /* medians */
-    double   ggml_best_ms, vsa_best_ms;       /* minima */
-    double   ggml_error, vsa_error;           /* the largest relative L2 error of a head */
+    times    ggml, vsa;
+    double   ggml_error, vsa_error;   /* the largest relative L2 error of a head */
 } measurement;
 
 static void fail(int code, const char *format, ...)
@@ -87,11 +92,23 @@ static void *allocate(size_t count, size_t size)
     return memory;
 }
 
-static double now_ms(void)
+static double clock_ms(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static times start_times(void)
+{
+    return (times){ .wall_ms = clock_ms(CLOCK_MONOTONIC),
+                    .cpu_ms = clock_ms(CLOCK_PROCESS_CPUTIME_ID) };
+}
+
+static times times_since(times start)
+{
+    const times end = start_times();
+    return (times){ .wall_ms = end.wall_ms - start.wall_ms, .cpu_ms = end.cpu_ms - start.cpu_ms };
 }
 
 static int compare(const void *a, const void *b)
@@ -100,10 +117,28 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* `values` ascend. */
-static double median(const double *values, uint32_t count)
+/* Sorts `values`. */
+static double median(double *values, uint32_t count)
 {
+    qsort(values, count, sizeof(*values), compare);
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+static times medians(const times *runs, uint32_t count)
+{
+    double *wall = allocate(count, sizeof(double));
+    double *cpu = allocate(count, sizeof(double));
+    double *gpu = allocate(count, sizeof(double));
+    for (uint32_t i = 0; i < count; i++) {
+        wall[i] = runs[i].wall_ms;
+        cpu[i] = runs[i].cpu_ms;
+        gpu[i] = runs[i].gpu_ms;
+    }
+    const times result = { median(wall, count), median(cpu, count), median(gpu, count) };
+    free(wall);
+    free(cpu);
+    free(gpu);
+    return result;
 }
 
 /* ------------------------------------------------------------------ data */
@@ -298,15 +333,15 @@ static ggml_case ggml_one_element(const peer *peer)
     return made;
 }
 
-static double ggml_time(const peer *peer, const ggml_case *measured)
+static times ggml_run(const peer *peer, const ggml_case *measured)
 {
-    const double start = now_ms();
+    const times start = start_times();
     const enum ggml_status status = ggml_backend_graph_compute(peer->backend, measured->graph);
-    const double time = now_ms() - start;
+    const times result = times_since(start);
     if (status != GGML_STATUS_SUCCESS) {
         fail(EXIT_DEVICE, "ggml_backend_graph_compute: %s", ggml_status_to_string(status));
     }
-    return time;
+    return result;
 }
 
 static void ggml_case_destroy(ggml_case *made)
@@ -348,16 +383,16 @@ static vsa_session *vsa_attention(const peer *peer, const options *options, cons
     return session;
 }
 
-static double vsa_time(vsa_session *session, const data *data, float *out, double *out_gpu_ms)
+static times vsa_run(vsa_session *session, const data *data, float *out)
 {
     const vsa_session_step step = { .lengths = &data->tokens, .q = data->q };
     vsa_session_step_result result = { .out = out };
-    const double start = now_ms();
+    const times start = start_times();
     const vsa_result status = vsa_session_run(session, &step, &result);
-    const double time = now_ms() - start;
+    times taken = times_since(start);
     check_vsa(status);
-    *out_gpu_ms = result.gpu_ms;
-    return time;
+    taken.gpu_ms = result.gpu_ms;
+    return taken;
 }
 
 /* ------------------------------------------------------------------ measuring */
@@ -367,25 +402,17 @@ static void measure_times(const peer *peer, const options *options, const ggml_c
                           vsa_session *ours, const data *data, float *our_out,
                           measurement *result)
 {
-    double *ggml_ms = allocate(options->runs, sizeof(double));
-    double *vsa_ms = allocate(options->runs, sizeof(double));
-    double *vsa_gpu_ms = allocate(options->runs, sizeof(double));
+    times *ggml = allocate(options->runs, sizeof(*ggml));
+    times *vsa = allocate(options->runs, sizeof(*vsa));
     for (uint32_t i = 0; i < WARM_UP + options->runs; i++) {
         const uint32_t run = i < WARM_UP ? 0 : i - WARM_UP;
-        ggml_ms[run] = ggml_time(peer, theirs);
-        vsa_ms[run] = vsa_time(ours, data, our_out, &vsa_gpu_ms[run]);
+        ggml[run] = ggml_run(peer, theirs);
+        vsa[run] = vsa_run(ours, data, our_out);
     }
-    qsort(ggml_ms, options->runs, sizeof(double), compare);
-    qsort(vsa_ms, options->runs, sizeof(double), compare);
-    qsort(vsa_gpu_ms, options->runs, sizeof(double), compare);
-    result->ggml_best_ms = ggml_ms[0];
-    result->vsa_best_ms = vsa_ms[0];
-    result->ggml_ms = median(ggml_ms, options->runs);
-    result->vsa_ms = median(vsa_ms, options->runs);
-    result->vsa_gpu_ms = median(vsa_gpu_ms, options->runs);
-    free(ggml_ms);
-    free(vsa_ms);
-    free(vsa_gpu_ms);
+    result->ggml = medians(ggml, options->runs);
+    result->vsa = medians(vsa, options->runs);
+    free(ggml);
+    free(vsa);
 }
 
 static measurement measure_length(const peer *peer, const options *options, uint32_t tokens)
@@ -434,17 +461,19 @@ static void print_heading(const vsa_device_info *device, const options *options,
            Q_HEADS, KV_HEADS, DIM, options->order == VSA_KV_TOKEN_MAJOR ? "token" : "head",
            options->runs);
     printf("fixed cost, in the times below: ggml %.3f ms (a graph of one element), "
-           "vsa %.3f ms (one token)\n\n", fixed->ggml_ms, fixed->vsa_ms);
-    printf("%8s %10s %10s %12s %7s %11s %12s %12s\n", "tokens", "ggml ms", "vsa ms",
-           "vsa GPU ms", "ratio", "of minima", "ggml error", "vsa error");
+           "vsa %.3f ms (one token)\n\n", fixed->ggml.wall_ms, fixed->vsa.wall_ms);
+    printf("%8s %9s %9s %7s %11s %12s %11s %12s %11s %11s\n", "tokens", "ggml ms", "vsa ms",
+           "ratio", "vsa GPU ms", "ggml CPU ms", "vsa CPU ms", "of CPU time", "ggml error",
+           "vsa error");
     fflush(stdout);
 }
 
 static void print_row(const measurement *m)
 {
-    printf("%8u %10.2f %10.2f %12.2f %7.2f %11.2f %12.1e %12.1e\n", m->tokens, m->ggml_ms,
-           m->vsa_ms, m->vsa_gpu_ms, m->ggml_ms / m->vsa_ms, m->ggml_best_ms / m->vsa_best_ms,
-           m->ggml_error, m->vsa_error);
+    printf("%8u %9.2f %9.2f %7.2f %11.2f %12.2f %11.2f %12.2f %11.1e %11.1e\n", m->tokens,
+           m->ggml.wall_ms, m->vsa.wall_ms, m->ggml.wall_ms / m->vsa.wall_ms, m->vsa.gpu_ms,
+           m->ggml.cpu_ms, m->vsa.cpu_ms, m->ggml.cpu_ms / m->vsa.cpu_ms, m->ggml_error,
+           m->vsa_error);
     fflush(stdout);
 }
 
@@ -470,7 +499,7 @@ static void print_json_string(const char *name, const char *value)
 static void print_json(const vsa_device_info *device, const options *options,
                        const measurement *fixed, const measurement *rows)
 {
-    char text[8][32];
+    char text[7][32];
     printf("{");
     print_json_string("device", device->name);
     printf(",");
@@ -482,15 +511,16 @@ static void print_json(const vsa_device_info *device, const options *options,
            (unsigned)VSA_VERSION_MINOR, (unsigned)VSA_VERSION_PATCH,
            options->order == VSA_KV_TOKEN_MAJOR ? "token" : "head", options->runs);
     printf(",\"ggml_fixed_ms\":%s,\"vsa_fixed_ms\":%s,\"rows\":[",
-           json_number(fixed->ggml_ms, text[0]), json_number(fixed->vsa_ms, text[1]));
+           json_number(fixed->ggml.wall_ms, text[0]),
+           json_number(fixed->vsa.wall_ms, text[1]));
     for (uint32_t i = 0; i < options->length_count; i++) {
         const measurement *m = &rows[i];
-        printf("%s{\"tokens\":%u,\"ggml_ms\":%s,\"vsa_ms\":%s,\"vsa_gpu_ms\":%s,\"ratio\":%s,"
-               "\"ggml_best_ms\":%s,\"vsa_best_ms\":%s,\"ggml_error\":%s,\"vsa_error\":%s}", i ? "," : "", m->tokens,
-               json_number(m->ggml_ms, text[0]), json_number(m->vsa_ms, text[1]),
-               json_number(m->vsa_gpu_ms, text[2]), json_number(m->ggml_ms / m->vsa_ms, text[3]),
-               json_number(m->ggml_best_ms, text[4]), json_number(m->vsa_best_ms, text[5]),
-               json_number(m->ggml_error, text[6]), json_number(m->vsa_error, text[7]));
+        printf("%s{\"tokens\":%u,\"ggml_ms\":%s,\"vsa_ms\":%s,\"vsa_gpu_ms\":%s,"
+               "\"ggml_cpu_ms\":%s,\"vsa_cpu_ms\":%s,\"ggml_error\":%s,\"vsa_error\":%s}",
+               i ? "," : "", m->tokens, json_number(m->ggml.wall_ms, text[0]),
+               json_number(m->vsa.wall_ms, text[1]), json_number(m->vsa.gpu_ms, text[2]),
+               json_number(m->ggml.cpu_ms, text[3]), json_number(m->vsa.cpu_ms, text[4]),
+               json_number(m->ggml_error, text[5]), json_number(m->vsa_error, text[6]));
     }
     printf("]}\n");
 }

@@ -1,9 +1,9 @@
 /*
  * "Strict denominator": Waudby-Smith and Ramdas, betting on a sample without replacement.
  *
- * E_hi is the log of the wealth of one who bets that the residual's sum is below T_hi. If it is T_hi
- * or more, that wealth is at most a nonnegative supermartingale over blocks: the stake is fixed
- * before the block, and within one the draws are negatively associated (Joag-Dev and Proschan
+ * E_hi is the log of the wealth of one who bets that the residual's sum is below T_hi. If it is
+ * T_hi or more, that wealth is at most a nonnegative supermartingale over blocks: the stake is
+ * fixed before the block, and within one the draws are negatively associated (Joag-Dev and Proschan
  * 1983), so that the expected product of decreasing factors is at most the product of expectations,
  * 1. By Ville's inequality it ever reaches 2 / delta with probability delta / 2 at most. E_lo
  * likewise.
@@ -74,8 +74,8 @@ void ref_bet(const double *x, uint32_t draws, double population, double exact, d
     out->evidence_low = ref_bet_evidence(x, draws, population, exact, epsilon, low, 0);
     double evidence = fmin(out->evidence_high, out->evidence_low);
     if (evidence < needed) {
-        /* The log of the wealth grows by about h^2 / (2 (v + h^2)) a draw, and faster the less of the
-         * population is left. */
+        /* The log of the wealth grows by about h^2 / (2 (v + h^2)) a draw, and faster the less of
+         * the population is left. */
         double mean = sum / draws, gap = epsilon * (exact / population + mean);
         double variance = fmax(squares / draws - mean * mean, 0);
         double plain = 2 * needed * (variance + gap * gap) / (gap * gap) + 64;

@@ -33,7 +33,8 @@ void ref_guided_draw_stage(const vsa_policy *policy, const ref_group *group, con
     uint32_t length = group->length, count = 0;
     ref_exact_set set;
     ref_exact_counts(policy, length, &set);
-    *out = (ref_guided_draw){ .member = malloc(length), .probability = calloc(length, sizeof(double)),
+    *out = (ref_guided_draw){ .member = malloc(length),
+                              .probability = calloc(length, sizeof(double)),
                               .samples = malloc(length * sizeof(uint32_t)) };
     for (uint32_t head = 0; head < group->heads; head++) {
         double maximum = row_maximum(group, head);
@@ -158,7 +159,7 @@ static double bernstein(double M, double y, double delta)
     return range + sqrt(range * range + 2 * deviation * deviation * L);
 }
 
-/* The smallest scale from c on that would meet the target: y and M as at c, about the next centre. */
+/* The smallest scale from c on that would meet the target: y and M as at c, of the next centre. */
 static double strict_scale(double c, double M, double y, double delta, double goal)
 {
     double low = 0, high = 1;   /* of log2(c' / c) */
@@ -189,7 +190,8 @@ static double strict(const vsa_policy *policy, const ref_group *group, const sam
     }
     double centre2 = ref_dot(centre, centre, dim);
     double M = (s->radius + sqrt(centre2)) / c;
-    double y = (s->all.norms - 2 * ref_dot(centre, s->all.value, dim) + centre2 * s->all.weight) / c;
+    double along = ref_dot(centre, s->all.value, dim);
+    double y = (s->all.norms - 2 * along + centre2 * s->all.weight) / c;
     double bound = s->W > 0 ? bernstein(M, fmax(y, 0), stage_share[stage] * delta) : 0;
     double own = bound / e->denominator, length = sqrt(ref_dot(e->out, e->out, dim));
     e->error = own < length ? own / (length - own) : (double)INFINITY;

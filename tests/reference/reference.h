@@ -160,7 +160,7 @@ void ref_group_spread(const ref_sums *groups, uint32_t group_count, const double
 /* size^2: |out|^2 less its own variance, or the floor; sets VSA_CERTIFICATE_FLOORED in *flags. */
 double ref_relative_size(double out2, double variance, double floor, double rms2, uint32_t *flags);
 
-/* --------------------------------------------------------------- betting.c: "Strict denominator" */
+/* ---------------------------------------------------------- betting.c: "Strict denominator" */
 
 /* Draws in the block that begins at `draw`; a sample ends where a block ends. */
 uint32_t ref_bet_block(uint32_t draw);
@@ -237,7 +237,7 @@ typedef struct ref_row_result {
     uint32_t flags;             /* vsa_certificate_flag */
     uint32_t exact_tokens;
     uint32_t sampled_tokens;
-    uint32_t wanted_samples;    /* of the last budget; guided: heavy tokens too; 0: there was none */
+    uint32_t wanted_samples;    /* of the last budget, guided: with heavy tokens; 0: none */
     uint32_t gathered_tokens;   /* in all stages */
     uint32_t extensions;
     uint32_t path[REF_MAX_EXTENSIONS + 1];   /* samples at each evaluation */

@@ -4,7 +4,8 @@
  *   coverage [--models A,B] [--tokens N,N] [--rows N] [--dim N] [--threads N]
  *            [--epsilons X,X] [--deltas X,X] [--sink N] [--window N] [--top-k X]
  *            [--base-min N] [--base X] [--base-max N] [--floor X]
- *            [--mean X] [--margin X,X] [--guided-margin X,X] [--strict-margin X,X] [--quick] [--list]
+ *            [--mean X] [--margin X,X] [--guided-margin X,X] [--strict-margin X,X]
+ *            [--quick] [--list]
  *
  * Every row (logits, values, truth) is decoded by methods vattention and guided, bounds clt and
  * strict, for every target, epsilon and delta. Results go to stdout, one line per cell and
@@ -168,8 +169,8 @@ static int report(const worker *w, const struct kind *kind, const stat_goal *goa
         samples += t->samples[i];
     }
     printf("%s\t%u\t%s\t%s\t%s\t%g\t%g\t%u\t%u\t%u\t%u\t%u\t", w->model->name, w->tokens,
-           kind->method, kind->bound, kind->target, goal->epsilon, goal->delta, t->rows, t->failures,
-           t->rows - t->met, t->last, t->floored);
+           kind->method, kind->bound, kind->target, goal->epsilon, goal->delta, t->rows,
+           t->failures, t->rows - t->met, t->last, t->floored);
     if (t->met > 0) {
         printf("%.1f\t%u\t%.5f\t", samples / t->met, t->samples[t->met / 2], t->certified / t->met);
     } else {
@@ -355,8 +356,10 @@ int main(int argc, char **argv)
     }
     if (o.dim % 16 != 0 || o.dim == 0 || o.dim > STAT_MAX_DIM || o.threads == 0
         || o.threads > MAX_THREADS || o.epsilon_count * o.delta_count > STAT_MAX_GOALS) {
-        fprintf(stderr, "coverage: dim must be a multiple of 16 up to %d, threads 1 to %d, epsilons "
-                        "times deltas at most %d\n", STAT_MAX_DIM, MAX_THREADS, STAT_MAX_GOALS);
+        fprintf(stderr,
+                "coverage: dim must be a multiple of 16 up to %d, threads 1 to %d, epsilons times "
+                "deltas at most %d\n",
+                STAT_MAX_DIM, MAX_THREADS, STAT_MAX_GOALS);
         return 2;
     }
     set_goals(&o);

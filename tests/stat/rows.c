@@ -29,7 +29,7 @@ const stat_model stat_models[] = {
     { "growing", "V is larger where logits, std 2, are high", STAT_SIZED, 2, 0, STAT_HEAVY, 0.5f },
     { "shrinking", "V is smaller where logits, std 2, are high", STAT_SIZED, -2, 0, STAT_HEAVY,
       0.5f },
-    { "centred", "gauss1, V without a common mean: |out| near 0", STAT_GAUSS, 1, 0, STAT_CENTRED,
+    { "centred", "gauss1, V without a common mean, so that out is near 0", STAT_GAUSS, 1, 0, STAT_CENTRED,
       0 },
 };
 const size_t stat_model_count = sizeof stat_models / sizeof *stat_models;
@@ -54,7 +54,8 @@ static void *allocate(size_t size)
 void stat_batch_init(stat_batch *batch, const stat_model *model, uint32_t tokens, uint32_t dim)
 {
     size_t room = padded(tokens) * sizeof(float);
-    *batch = (stat_batch){ .model = model, .mean = 0.5f, .values = { .tokens = tokens, .dim = dim } };
+    *batch = (stat_batch){ .model = model, .mean = 0.5f };
+    batch->values = (stat_values){ .tokens = tokens, .dim = dim };
     batch->values.v = allocate(padded(tokens) * (size_t)dim * sizeof(float));
     batch->values.norm2 = allocate(room);
     batch->values.size = allocate(room);

@@ -42,7 +42,7 @@ typedef struct stat_values {
 typedef struct stat_row {
     float  *s;          /* [token]: logits less their maximum */
     float  *w;          /* exp(s) */
-    float  *seen;       /* what the scorer sees: s, or the row's own array when needles are missed */
+    float  *seen;       /* what the scorer sees: s itself, or another when it misses needles */
     double  truth[STAT_MAX_DIM];
     double  D;
     double  rms2;       /* sum w |v|^2 / D */

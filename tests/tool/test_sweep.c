@@ -141,8 +141,8 @@ static void densities_take_the_place_of_settings(void **state)
         assert_int_equal(entry->targets[0], VSA_TARGET_OUTPUT);
         check_near(entry->density, i % 2 == 0 ? 0.05 : 0.2, 0.0);
         eval_case_settle(entry, &options, 16000);
-        assert_int_equal(entry->sink_tokens, i % 2 == 0 ? 50 : 200);
-        assert_int_equal(entry->window_tokens, 10);
+        assert_int_equal(entry->sink.count, i % 2 == 0 ? 50 : 200);
+        assert_int_equal(entry->window.count, 10);
         assert_int_equal(entry->base.count, i % 2 == 0 ? 50 : 200);
         check_near(entry->top_k.fraction, entry->density / 2.0, 0.0);
     }

@@ -41,7 +41,8 @@ static void write_row(FILE *stream, const eval_run *run, const eval_row *row)
     write_number(stream, entry->epsilon);
     write_number(stream, run->options->delta);
     write_number(stream, run->options->value_floor);
-    fprintf(stream, ",%s,%s,%u,%u", top_k, top_p, entry->sink_tokens, entry->window_tokens);
+    fprintf(stream, ",%s,%s,%g,%g", top_k, top_p, option_share_value(entry->sink),
+            option_share_value(entry->window));
     write_number(stream, row->rows.density);
     fprintf(stream, ",%" PRIu64 ",%" PRIu64, row->bytes_read, row->bytes_dense);
     write_number(stream, row->error.mean);

@@ -61,7 +61,8 @@ static void write_table_row(const page *p, const eval_row *row)
     write_cell(stream, text, false);
     eval_case_top_p(entry, text);
     write_cell(stream, text, false);
-    fprintf(stream, "<td>%u</td><td>%u</td>", entry->sink_tokens, entry->window_tokens);
+    fprintf(stream, "<td>%g</td><td>%g</td>", option_share_value(entry->sink),
+            option_share_value(entry->window));
     write_number(stream, "%.2f%%", 100.0 * row->rows.density);
     write_cell(stream, report_bytes((double)row->bytes_read, text), false);
     write_number(stream, "%.2e", row->error.mean);

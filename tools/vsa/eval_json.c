@@ -36,8 +36,8 @@ static void add_case(const eval_run *run, const eval_row *row, cJSON *object)
     add_setting(object, "top_k", text);
     eval_case_top_p(entry, text);
     add_setting(object, "top_p", text);
-    cJSON_AddNumberToObject(object, "sink", entry->sink_tokens);
-    cJSON_AddNumberToObject(object, "window", entry->window_tokens);
+    cJSON_AddNumberToObject(object, "sink", option_share_value(entry->sink));
+    cJSON_AddNumberToObject(object, "window", option_share_value(entry->window));
 }
 
 static void add_heads(const eval_row *row, cJSON *object)

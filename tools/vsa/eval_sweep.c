@@ -188,8 +188,8 @@ static bool add_method(maker *m, const method_traits *traits)
                 .epsilon = options->epsilon,
                 .top_k = options->top_k,
                 .top_p = options->top_p,
-                .sink_tokens = options->sink_tokens,
-                .window_tokens = options->window_tokens,
+                .sink = options->sink,
+                .window = options->window,
                 .base = options->base,
             };
 
@@ -264,8 +264,8 @@ tool_options eval_case_options(const eval_case *entry, const tool_options *optio
     result.epsilon = entry->epsilon;
     result.top_k = entry->top_k;
     result.top_p = entry->top_p;
-    result.sink_tokens = entry->sink_tokens;
-    result.window_tokens = entry->window_tokens;
+    result.sink = entry->sink;
+    result.window = entry->window;
     result.base = entry->base;
     return result;
 }
@@ -335,10 +335,10 @@ void eval_case_settle(eval_case *entry, const tool_options *options, uint32_t to
     const uint32_t part = sixteenth < 1.0 ? 1 : (uint32_t)sixteenth;
 
     if (!options_given(options, "sink")) {
-        entry->sink_tokens = part;
+        entry->sink = (option_share){.count = part};
     }
     if (!options_given(options, "window")) {
-        entry->window_tokens = part;
+        entry->window = (option_share){.count = part};
     }
     if (!options_given(options, "base")) {
         entry->base = (option_share){.count = part};
@@ -367,10 +367,15 @@ void eval_case_move(eval_case *entry, double place)
     }
 }
 
+static double share_of(option_share share, uint32_t tokens)
+{
+    return share.is_fraction ? share.fraction : (double)share.count / tokens;
+}
+
 double eval_case_start(const eval_case *entry, uint32_t tokens)
 {
     const method_traits *traits = traits_of(entry->method);
-    const double ends = (double)(entry->sink_tokens + entry->window_tokens) / tokens;
+    const double ends = share_of(entry->sink, tokens) + share_of(entry->window, tokens);
 
     if (traits->guarantees) {
         return 0.2; /* epsilon .16 */

@@ -22,8 +22,7 @@ typedef struct eval_case {
     option_share top_k;
     double top_p;
     double density; /* to be reached by eval_case_move; 0 = the settings are as they are */
-    uint32_t sink_tokens, window_tokens;
-    option_share base;
+    option_share sink, window, base;
     bool is_doubtful; /* asked for, though the library does not have that bound for it */
 } eval_case;
 

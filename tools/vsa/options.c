@@ -308,8 +308,8 @@ int options_parse(tool_options *out_options, int command, int argument_count,
         .epsilon = 0.1,
         .delta = 0.1,
         .top_p = 0.9,
-        .sink_tokens = 128,
-        .window_tokens = 128,
+        .sink = {.count = 128},
+        .window = {.count = 128},
         .top_k = {.is_fraction = true, .fraction = 0.02},
         .repeat = 9,
         .error_rows = 64,
@@ -399,6 +399,11 @@ void options_help(int command)
     }
 }
 
+double option_share_value(option_share share)
+{
+    return share.is_fraction ? share.fraction : share.count;
+}
+
 vsa_policy options_policy(const tool_options *options)
 {
     vsa_policy policy = {
@@ -407,8 +412,10 @@ vsa_policy options_policy(const tool_options *options)
         .bound = (vsa_bound)options->bound,
         .target = (vsa_target)options->target,
         .on_miss = (vsa_miss_action)options->on_miss,
-        .sink_tokens = options->sink_tokens,
-        .window_tokens = options->window_tokens,
+        .sink_tokens = options->sink.count,
+        .sink_fraction = (float)options->sink.fraction,
+        .window_tokens = options->window.count,
+        .window_fraction = (float)options->window.fraction,
         .top_k = options->top_k.count,
         .top_k_fraction = (float)options->top_k.fraction,
         .top_p = (float)options->top_p,

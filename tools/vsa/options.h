@@ -25,6 +25,9 @@ typedef struct option_share {
     double fraction;
 } option_share;
 
+/* The number as it was given: %g of it is what the command line takes. */
+double option_share_value(option_share share);
+
 enum { OPTION_LIST_SIZE = 16 };
 
 /* The values of an option that may be given several times. They point into argv. */
@@ -90,8 +93,8 @@ typedef struct tool_options {
     /* Method; enums as int */
     int method, scorer, bound, target, on_miss;
     double epsilon, delta, top_p, value_floor;
-    uint32_t sink_tokens, window_tokens, max_samples;
-    option_share top_k;
+    uint32_t max_samples;
+    option_share sink, window, top_k;
     option_share base; /* count 0: the default, a fraction between two limits */
     uint64_t seed;
 
