@@ -196,9 +196,9 @@ VSA_API void vsa_context_destroy(vsa_context *context);
 /* ------------------------------------------------------------ KV cache layout */
 
 /*
- * What is written is rounded to nearest even. Q8_0 and Q4_0, for K and V alone, get the bits of ggml's
- * reference quantizers (quantize_row_q8_0_ref and _q4_0_ref, every operation rounded to f32), with
- * two cases fixed in which those depend on the machine:
+ * What is written is rounded to nearest even. Q8_0 and Q4_0, for K and V alone, get the bits of
+ * ggml's reference quantizers (quantize_row_q8_0_ref and quantize_row_q4_0_ref, every operation
+ * rounded to f32), with two cases fixed in which those depend on the machine:
  *  - all values of a block below 2^-100: the bits of a block of zeros;
  *  - an infinity or NaN in a block: scale NaN (0x7e00), every code that of 0, so that all 32 values
  *    read as NaN and rows that attend to them are INVALID.

@@ -174,10 +174,10 @@ Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
     if (errors.target > EPSILON && push.round + 1u < VSA_ROUNDS) {
         float goal = EPSILON;
         if (TARGET != VSA_TARGET_D) {
-            // The next centre is what the samples say of the light tokens' mean.
             goal = EPSILON * out_length / (1.0 + EPSILON);
             t.radius = largest + sqrt(e.mean_squared);
-            t.vector_squares = max(e.sampled_norms - e.mean_squared * e.sampled_sum, 0.0) * t.unit;
+            t.vector_squares = max(e.sampled_norms - 2.0 * e.along_mean +
+                                   e.mean_squared * e.sampled_sum, 0.0) * t.unit;
             t.moved = TARGET == VSA_TARGET_N ? sqrt(e.mean_squared) : sqrt(e.from_mean);
         }
         float light = light_weight(row, scale);

@@ -23,7 +23,7 @@ shared float group_scale[GROUPS];
 shared float group_sum[GROUPS];
 shared vec4 out_shared[DV / 4];
 shared vec4 centre_shared[DV / 4];
-shared vec4 mean_shared[CENTRED ? DV / 4 : 1];   // B / l
+shared vec4 mean_shared[CENTRED ? DV / 4 : 1];   // the next centre: B / l, or out when D is estimated
 shared vec4 rho_shared[GROUPS * (TILE_QUADS + 1)];
 
 // In units of 4 words: the header (VSA_PARTIAL_...) and the values of a partial.
@@ -52,8 +52,9 @@ struct Estimate {
     float along;         // a . B   (CENTRED)
     float centre_squared; // |a|^2
     float moved;         // |out - a|^2
-    float mean_squared;  // |B / l|^2
-    float from_mean;     // |out - B / l|^2
+    float mean_squared;  // of the next centre: |a'|^2, |out - a'|^2, a'.B
+    float from_mean;
+    float along_mean;
 };
 
 uint members_of(uint group)
@@ -186,16 +187,18 @@ Estimate estimate_row(uint row, uint group, Sample s)
                                     NORMS != 0u ? exact_norms : 0.0));
     vec4 moves = vec4(0.0);
     if (CENTRED) {
-        vec4 mean = e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
+        vec4 mean = !KNOWN ? value
+                    : e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
         if (tid < DV / 4) {
             mean_shared[tid] = mean;
         }
         moves = reduce_sum(vec4(dot(value - centre, value - centre), dot(mean, mean),
-                                dot(value - mean, value - mean), 0.0));
+                                dot(value - mean, value - mean), dot(mean, sampled)));
     }
     e.moved = moves.x;
     e.mean_squared = moves.y;
     e.from_mean = moves.z;
+    e.along_mean = moves.w;
     e.out_squared = products.x;
     e.along = products.y;
     e.centre_squared = products.z;

@@ -11,7 +11,7 @@ typedef enum vsai_variant {
     VSAI_VARIANT_QUANT    = 4   /* VSA_QUANT 1: K or V has a quantised type */
 } vsai_variant;
 
-/* "score" + WIDE | SEGMENTS -> "score.wide.seg", with QUANT "score.wide.seg.quant". Returns 0 when it does not fit. */
+/* "score" + WIDE | SEGMENTS | QUANT -> "score.wide.seg.quant". Returns 0 when it does not fit. */
 int vsai_shader_variant_name(const char *shader, uint32_t variant, char *out_name, size_t capacity);
 
 /* `shader` is a file of shaders/ without ".comp". */

@@ -108,22 +108,27 @@ static uint8_t *put_scale(uint8_t *to, uint16_t scale)
 
 #define NOT_FINITE 0x7e00u   /* f16 NaN */
 
-/* `scaled` is a product rounded to f32. Sums with it are written in double, so that no compiler
- * contracts the two: exact here, and rounded to f32 at the end below. */
-
-/* Nearest, ties away from zero. */
-static int8_t code8(float scaled)
+/* The product rounded to f32: volatile keeps compilers from contracting it into the sums below. */
+static float scale_by(float value, float inverse)
 {
-    const double magnitude = scaled < 0.0f ? -(double)scaled : (double)scaled;
-    int code = (int)magnitude;
-    code += magnitude - code >= 0.5;
-    return (int8_t)(scaled < 0.0f ? -code : code);
+    volatile float scaled = inverse != 0.0f ? value * inverse : 0.0f;
+    return scaled;
 }
 
-static unsigned code4(float scaled)
+/* Nearest, ties away from zero. */
+static uint8_t code8(float scaled)
 {
-    const int code = (int)(float)((double)scaled + 8.5);
-    return (unsigned)(code < 15 ? code : 15);
+    const float magnitude = scaled < 0.0f ? -scaled : scaled;
+    int code = (int)magnitude;
+    code += magnitude - (float)code >= 0.5f;
+    return (uint8_t)(scaled < 0.0f ? -code : code);
+}
+
+static uint8_t code4(float scaled)
+{
+    const volatile float shifted = scaled + 8.5f;   /* in f32 wherever float is evaluated wider */
+    const int code = (int)shifted;
+    return (uint8_t)(code < 15 ? code : 15);
 }
 
 void vsai_q8_0_from_f32(void *to, const float *from, size_t count)
@@ -132,11 +137,12 @@ void vsai_q8_0_from_f32(void *to, const float *from, size_t count)
     for (const float *const end = from + count; from < end; from += QUANT_BLOCK) {
         const float extreme = extreme_of(from);
         const int finite = (bits_of(extreme) & 0x7f800000u) != 0x7f800000u;
-        const float step = finite ? float_of(bits_of(extreme) & 0x7fffffffu) / 127.0f : 0.0f;
+        const volatile float step =
+            finite ? float_of(bits_of(extreme) & 0x7fffffffu) / 127.0f : 0.0f;
         const float inverse = step != 0.0f ? 1.0f / step : 0.0f;
         at = put_scale(at, finite ? f16_from_f32(step) : NOT_FINITE);
         for (int i = 0; i < QUANT_BLOCK; ++i) {
-            *at++ = (uint8_t)(inverse != 0.0f ? code8(from[i] * inverse) : 0);
+            *at++ = code8(scale_by(from[i], inverse));
         }
     }
 }
@@ -151,8 +157,8 @@ void vsai_q4_0_from_f32(void *to, const float *from, size_t count)
         const float inverse = step != 0.0f ? 1.0f / step : 0.0f;
         at = put_scale(at, finite ? f16_from_f32(step) : NOT_FINITE);
         for (int i = 0; i < QUANT_BLOCK / 2; ++i) {
-            const unsigned low = code4(inverse != 0.0f ? from[i] * inverse : 0.0f);
-            const unsigned high = code4(inverse != 0.0f ? from[i + 16] * inverse : 0.0f);
+            const uint8_t low = code4(scale_by(from[i], inverse));
+            const uint8_t high = code4(scale_by(from[i + QUANT_BLOCK / 2], inverse));
             *at++ = (uint8_t)(low | high << 4);
         }
     }

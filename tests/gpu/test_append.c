@@ -174,7 +174,7 @@ static void rows_land_exactly(void **state)
     }
 }
 
-/* Blocks that share words with their neighbours, in rows that are to change and rows that are not. */
+/* Blocks share words with their neighbours, in rows that are to change and rows that are not. */
 static void quantised_rows_land_exactly(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Caches of Q8_0 and Q4_0 in all that gpu_dense and gpu_append leave out: the sparse methods, 16-bit
- * queries, what is not finite, and the count of bytes. */
+/* Caches of Q8_0 and Q4_0 in all that gpu_dense and gpu_append leave out: the sparse methods,
+ * scorers, 16-bit queries, what is not finite, and the count of bytes. */
 #include "harness.h"
 #include "raw.h"
 
@@ -28,7 +28,7 @@ static harness_data *data_of(const vsa_plan_create_info *plan)
         .spread = 1, .value_mean = 1, .seed = 91 });
 }
 
-/* The sets, samples and estimates of the reference, which works on the values that the cache holds. */
+/* The sets, samples and estimates of the reference, which works on the values in the cache. */
 static void vattention_is_the_reference(void **state)
 {
     (void)state;

@@ -8,11 +8,12 @@ int ref_is_quantised(vsa_dtype dtype)
     return dtype == VSA_DTYPE_Q8_0 || dtype == VSA_DTYPE_Q4_0;
 }
 
-/* A quotient or product of two f32 numbers, rounded to f32: correctly, since a double has more than
- * twice their bits. */
+/* A sum, product or quotient of two f32 numbers, rounded to f32: correctly, since a double has more
+ * than twice their bits. Volatile: no compiler is to see through the rounding. */
 static double round_f32(double value)
 {
-    return (double)(float)value;
+    volatile float rounded = (float)value;
+    return (double)rounded;
 }
 
 typedef struct block {
@@ -199,6 +200,16 @@ void ref_awkward_block(ref_random *random, uint32_t kind, float *values)
     case 12:
         values[at] = NAN;
         values[other] = (float)(ref_random_below(random, 2) != 0 ? INFINITY : 1e9);
+        break;
+    case 13:    /* within an f32 or so of a tie: shows every wrong bit of a quotient */
+        values[at] = (float)(unit * (127 + 40 * ref_random_uniform(random)));
+        for (uint32_t i = 0; i < REF_QUANT_BLOCK; i++) {
+            double step = (double)values[at] / (i % 2 != 0 ? 127 : 8);
+            float tie = (float)(step * (between(random, 0, i % 2 != 0 ? 127 : 8) + 0.5));
+            if (i != at) {
+                values[i] = nextafterf(tie, tie * (float)between(random, 0, 3));
+            }
+        }
         break;
     default:
         break;

@@ -106,9 +106,9 @@ static void round_block(vsa_dtype dtype, float *values)
     const float kept = rounding_through(VSA_DTYPE_F16, step);
 
     for (int i = 0; i < BLOCK; i++) {
-        const float scaled = values[i] * inverse;
-        /* In double, so that no compiler contracts the product into the sum. */
-        const float shifted = (float)((double)scaled + 8.5);
+        /* Volatile, so that no compiler contracts the product into the sum. */
+        const volatile float scaled = values[i] * inverse;
+        const float shifted = scaled + 8.5f;
         const float code = has_4_bits ? fminf(floorf(shifted), 15.0f) - 8.0f : roundf(scaled);
 
         values[i] = code * kept;
