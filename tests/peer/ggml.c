@@ -8,10 +8,12 @@
  * alternate, after some that are not counted. Both times are wall time: for ggml around
  * ggml_backend_graph_compute of a graph that computes this one node, for vsa around a step of
  * vsa_session, which also writes q, records, and reads the output back. What is fixed in them is
- * measured beside: a graph of one element, a step over one token. The CPU time that the process
- * spends meanwhile is what a driver on the CPU costs, however busy the machine is otherwise. ggml
- * gets no mask, and f32 accumulators, as llama.cpp asks for them. --f16 off forbids it f16
- * arithmetic, which lavapipe has only by conversions.
+ * measured beside: a graph of one element, a step over one token. The CPU time is that of all other
+ * threads of the process: what the work costs on a driver that runs on the CPU, however busy the
+ * machine is. The calling thread is left out because ggml's spins until the fence is signalled, on
+ * cores that such a driver needs; vsa's sleeps. ggml gets no mask, and f32 accumulators, as
+ * llama.cpp asks for them. --f16 off forbids it f16 arithmetic, which lavapipe has only by
+ * conversions.
  *
  * --device is a part of a name, any case, or an index; `llvmpipe` is the default. --order is
  * [token][head][channel], as llama.cpp's cache has it, or [head][token][channel].
@@ -102,7 +104,8 @@ static double clock_ms(clockid_t clock)
 static times start_times(void)
 {
     return (times){ .wall_ms = clock_ms(CLOCK_MONOTONIC),
-                    .cpu_ms = clock_ms(CLOCK_PROCESS_CPUTIME_ID) };
+                    .cpu_ms = clock_ms(CLOCK_PROCESS_CPUTIME_ID) -
+                              clock_ms(CLOCK_THREAD_CPUTIME_ID) };
 }
 
 static times times_since(times start)
@@ -456,7 +459,8 @@ static void print_heading(const vsa_device_info *device, const options *options,
 {
     printf("device: %s, %s\n", device->name, device->driver);
     printf("ggml %s, f16 arithmetic %s; vsa %u.%u.%u\n", ggml_version(),
-           options->ggml_f16 ? "on" : "off", (unsigned)VSA_VERSION_MAJOR, (unsigned)VSA_VERSION_MINOR, (unsigned)VSA_VERSION_PATCH);
+           options->ggml_f16 ? "on" : "off", (unsigned)VSA_VERSION_MAJOR,
+           (unsigned)VSA_VERSION_MINOR, (unsigned)VSA_VERSION_PATCH);
     printf("%d query heads, %d KV heads, d %d, f16, %s-major; medians of %u runs each, in turns\n",
            Q_HEADS, KV_HEADS, DIM, options->order == VSA_KV_TOKEN_MAJOR ? "token" : "head",
            options->runs);

@@ -78,12 +78,11 @@ void bench_run_destroy(bench_run *run)
     bench_input_destroy(&run->input);
 }
 
-/* What every version has need not be tried. */
+/* Not every method has every bound. */
 static bool is_doubtful(const bench_run *run, const bench_case *entry)
 {
-    return entry->is_named &&
-           ((bench_case_scores(entry) && entry->scorer != VSA_SCORER_EXACT) ||
-            (bench_case_has_guarantee(entry) && (run->options->bound != VSA_BOUND_CLT)));
+    return entry->is_named && bench_case_has_guarantee(entry) &&
+           run->options->bound != VSA_BOUND_CLT;
 }
 
 int bench_run_probe(bench_run *run)

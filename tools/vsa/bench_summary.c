@@ -49,8 +49,7 @@ const char *bench_summary_policy(const bench_run *run, char text[BENCH_SETTINGS_
     int used = snprintf(
         text, BENCH_SETTINGS_SIZE, "bound %s, target %s, epsilon %g, delta %g, sink %g, window %g",
         options_bound_name(options->bound), options_target_name(options->target), options->epsilon,
-        options->delta, option_share_value(options->sink),
-        option_share_value(options->window));
+        options->delta, option_share_value(options->sink), option_share_value(options->window));
 
     if (options->top_k.is_fraction) {
         used += snprintf(text + used, BENCH_SETTINGS_SIZE - (size_t)used,

@@ -103,7 +103,9 @@ static void add_error_series(eval_plots *p, const eval_row *family, bool of_maxi
     for (size_t i = 0; i < row_count(p); i++) {
         const eval_row *row = row_at(p, i);
 
+        /* Rows that are all dense have only rounding errors. */
         if (row->input == family->input && row->target == family->target &&
+            row->rows.exact < row->rows.rows &&
             eval_case_same_family(&row->entry, &family->entry)) {
             add_point(p, series,
                       (plot_point){.x = cost_of(row, in_bytes),
