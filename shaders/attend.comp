@@ -76,10 +76,8 @@ uint item_token(uint group, uint item)
 }
 
 // Empty when there is nothing to do.
-Work find_work()
+Work find_work(uint cell, uint split)
 {
-    uint cell = gl_WorkGroupID.y + push.first_y;
-    uint split = gl_WorkGroupID.x + push.first_x;
     Work work;
     work.group = cell / BLOCKS;
     uint first_head = cell % BLOCKS * HEAD_BLOCK;
@@ -122,6 +120,23 @@ Work find_work()
     return work;
 }
 
+// An upper bound of the largest |v|^2, from what each invocation saw of its part of the rows.
+float bound_norms(float own)
+{
+    norm_shared[gl_LocalInvocationID.x] = own;
+    barrier();
+    float total = 0.0;
+    for (uint i = 0; i < LOOP(VALUE_THREADS); i++) {
+        float part = 0.0;
+        for (uint j = 0; j < LOOP(VALUE_LANES); j++) {
+            part = max(part, norm_shared[j * VALUE_THREADS + i]);
+        }
+        total += part;
+    }
+    barrier();
+    return total;
+}
+
 // Each head's sum over all invocations, to the invocations of that head.
 float sum_norms(float norms[HEAD_BLOCK])
 {
@@ -141,14 +156,16 @@ float sum_norms(float norms[HEAD_BLOCK])
     return total;
 }
 
-void main()
+// Adds what was there before, if any, times `keep`.
+void write_values(uint row, uint split, uint quad, float keep, vec4 value)
 {
-    Work work = find_work();
-    if (work.first >= work.end) {
-        return;
-    }
+    uint at = partial_at(row, split) + VSA_PARTIAL_VALUES / 4 + quad;
+    partials[at] = ITEMS == VSA_ITEMS_SAMPLES && keep != 0.0 ? value + keep * partials[at] : value;
+}
+
+void attend(Work work, uint split)
+{
     uint tid = gl_LocalInvocationID.x;
-    uint split = gl_WorkGroupID.x + push.first_x;
     uint sequence = group_sequence(work.group);
     uint kv_head = group_kv_head(work.group);
     uint sum_head = tid / SUM_LANES;
@@ -162,9 +179,6 @@ void main()
         granted = control[row_word(sum_row, VSA_R_GRANTED)];
     }
 
-    if (STORED_SCORES == 0u) {
-        load_query(work.first_row, work.heads);
-    }
     if (tid < HEAD_BLOCK) {
         maximum_shared[tid] = MASKED;
         if (ITEMS == VSA_ITEMS_SAMPLES && tid < work.heads) {
@@ -185,6 +199,7 @@ void main()
     for (uint head = 0; head < HEAD_BLOCK; head++) {
         norms[head] = 0.0;
     }
+    float largest_norm = 0.0;
     vec4 value_low[HEAD_BLOCK * VALUE_CHUNKS];
     vec4 value_high[HEAD_BLOCK * VALUE_CHUNKS];
     for (uint i = 0; i < HEAD_BLOCK * VALUE_CHUNKS; i++) {
@@ -198,44 +213,39 @@ void main()
 
     for (uint base = work.first; base < work.end; base += TILE * work.step) {
         uint count = min((work.end - base + work.step - 1u) / work.step, TILE);
-        for (uint slot = tid; slot < TILE; slot += WG) {
-            tile_token[slot] = slot < count ? item_token(work.group, base + slot * work.step)
-                                            : NO_TOKEN;
+        for (uint slot = tid; slot < count; slot += WG) {
+            tile_token[slot] = item_token(work.group, base + slot * work.step);
             if (SHIFTED) {
-                shift_shared[slot] = slot < count
-                    ? uintBitsToFloat(lists[SHIFTS_OFFSET + work.group * SAMPLE_STRIDE + base +
-                                            slot * work.step]) : 0.0;
+                shift_shared[slot] = uintBitsToFloat(
+                    lists[SHIFTS_OFFSET + work.group * SAMPLE_STRIDE + base + slot * work.step]);
             }
         }
         if (STORED_SCORES != 0u) {
             barrier();
-            for (uint i = tid; i < work.heads * TILE; i += WG) {
-                uint token = tile_token[i % TILE];
-                float logit = MASKED;
-                if (token != NO_TOKEN) {
-                    logit = scores[(work.first_row + i / TILE) * TOKEN_STRIDE + token];
-                    logit -= SHIFTED ? shift_shared[i % TILE] : 0.0;
+            for (uint slot = tid; slot < count; slot += WG) {
+                for (uint head = 0; head < work.heads; head++) {
+                    logit_shared[head * TILE + slot] =
+                        scores[(work.first_row + head) * TOKEN_STRIDE + tile_token[slot]];
                 }
-                logit_shared[i] = logit;
             }
             barrier();
         } else {
-            tile_logits(sequence, kv_head);
-            if (SHIFTED) {
-                for (uint i = tid; i < work.heads * TILE; i += WG) {
-                    float logit = logit_shared[i];
-                    logit_shared[i] = logit < LOGIT_MIN ? logit : logit - shift_shared[i % TILE];
-                }
-                barrier();
-            }
-            if (KEEP_LOGITS != 0u && ITEMS == VSA_ITEMS_SAMPLES) {
-                for (uint i = tid; i < work.heads * TILE; i += WG) {
-                    uint token = tile_token[i % TILE];
-                    if (token != NO_TOKEN) {
-                        scores[(work.first_row + i / TILE) * TOKEN_STRIDE + token] = logit_shared[i];
+            tile_logits(sequence, kv_head, count);
+        }
+        if (SHIFTED || (KEEP_LOGITS != 0u && ITEMS == VSA_ITEMS_SAMPLES)) {
+            for (uint slot = tid; slot < count; slot += WG) {
+                for (uint head = 0; head < work.heads; head++) {
+                    float logit = logit_shared[head * TILE + slot];
+                    if (KEEP_LOGITS != 0u) {
+                        scores[(work.first_row + head) * TOKEN_STRIDE + tile_token[slot]] = logit;
+                    }
+                    if (SHIFTED) {
+                        logit_shared[head * TILE + slot] =
+                            logit < LOGIT_MIN ? logit : logit - shift_shared[slot];
                     }
                 }
             }
+            barrier();
         }
 
         // Running maximum of each head. A sample outside the head's own range counts for nothing.
@@ -293,27 +303,32 @@ void main()
                 for (uint head = 0; head < HEAD_BLOCK; head++) {
                     w[head] = weight_shared[head * TILE + slot];
                 }
+                float row_norm = 0.0;
                 for (uint j = 0; j < VALUE_CHUNKS; j++) {
                     uint chunk = j * VALUE_THREADS + value_thread;
                     if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
                         vec4 low, high;
                         v_load_quads(row, chunk, low, high);
                         float norm = NORMS != 0u ? dot(low, low) + dot(high, high) : 0.0;
+                        row_norm += norm;
                         for (uint head = 0; head < HEAD_BLOCK; head++) {
                             value_low[head * VALUE_CHUNKS + j] += w[head] * low;
                             value_high[head * VALUE_CHUNKS + j] += w[head] * high;
-                            norms[head] += NORMS != 0u ? w[head] * norm : 0.0;
+                            norms[head] += NORMS == VSA_NORMS_SUM ? w[head] * norm : 0.0;
                         }
                     }
                 }
+                largest_norm = max(largest_norm, row_norm);
             }
         }
         barrier();
     }
 
     float total_norms = 0.0;
-    if (NORMS != 0u) {
+    if (NORMS == VSA_NORMS_SUM) {
         total_norms = sum_norms(norms);
+    } else if (NORMS == VSA_NORMS_LARGEST) {
+        total_norms = bound_norms(largest_norm);
     }
     // Sums over the invocations, in a fixed order.
     if (sum_head < HEAD_BLOCK) {
@@ -344,6 +359,22 @@ void main()
         }
     }
     barrier();
+    if (VALUE_LANES == 1u) {
+        // No other invocation has a part of this one's channels.
+        for (uint head = 0; head < HEAD_BLOCK; head++) {
+            for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                uint chunk = j * VALUE_THREADS + value_thread;
+                if (head < work.heads && chunk < DV / 8 && value_lane == 0u) {
+                    uvec2 quads = quads_of(V_TYPE, chunk);
+                    write_values(work.first_row + head, split, quads.x, rescale_shared[head],
+                                 value_low[head * VALUE_CHUNKS + j]);
+                    write_values(work.first_row + head, split, quads.y, rescale_shared[head],
+                                 value_high[head * VALUE_CHUNKS + j]);
+                }
+            }
+        }
+        return;
+    }
     for (uint first = 0; first < HEAD_BLOCK; first += VSA_STAGED_HEADS) {
         // [head][value lane][4 channels]
         for (uint i = 0; i < VSA_STAGED_HEADS; i++) {
@@ -367,14 +398,22 @@ void main()
             for (uint lane = 0; lane < value_lanes; lane++) {
                 total += pool_shared[(i / (DV / 4) * VALUE_LANES + lane) * (DV / 4) + i % (DV / 4)];
             }
-            uint at = partial_at(work.first_row + head, split) + VSA_PARTIAL_VALUES / 4 +
-                      i % (DV / 4);
-            float keep = rescale_shared[head];
-            if (ITEMS == VSA_ITEMS_SAMPLES && keep != 0.0) {
-                total += keep * partials[at];
-            }
-            partials[at] = total;
+            write_values(work.first_row + head, split, i % (DV / 4), rescale_shared[head], total);
         }
         barrier();
     }
+}
+
+void main()
+{
+    uint cell = gl_WorkGroupID.y + push.first_y;
+    uint split = gl_WorkGroupID.x + push.first_x;
+    Work work = find_work(cell, split);
+    if (work.first >= work.end) {
+        return;
+    }
+    if (STORED_SCORES == 0u) {
+        load_query(work.first_row, work.heads);
+    }
+    attend(work, split);
 }

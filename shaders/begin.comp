@@ -24,6 +24,7 @@ layout(constant_id = VSA_ID_BOUND) const uint BOUND = VSA_BOUND_IS_CLT;
 layout(set = 0, binding = VSA_BIND_LENGTHS) readonly buffer Lengths { uint lengths[]; };
 layout(set = 0, binding = VSA_BIND_CERTIFICATES) writeonly buffer Certificates { uint certificate[]; };
 layout(set = 0, binding = VSA_BIND_CONTROL) writeonly buffer Control { uint control[]; };
+layout(set = 0, binding = VSA_BIND_LISTS) writeonly buffer Lists { uint lists[]; };
 
 // 0 when this query has no token to attend to, or the caller's promise max_length is broken.
 uint query_length(uint sequence, uint query)
@@ -84,6 +85,7 @@ void write_group(uint group)
         control[row_word(row, VSA_R_GATHERED)] = 0u;
         control[row_word(row, VSA_R_FLAGS)] = 0u;
         control[row_word(row, VSA_R_RADIUS)] = 0u;
+        control[row_word(row, VSA_R_KEPT)] = 0u;
     }
 }
 
@@ -92,8 +94,9 @@ void write_arguments()
     uint rows = push.sequence_count * push.query_count * KV_HEADS * BLOCKS;
     for (uint i = gl_LocalInvocationID.x; i < VSA_ARGS_SETS * VSA_MAX_RANGES; i += WG) {
         bool dense = i < VSA_MAX_RANGES;
-        uint rx = max(dense ? push.dense_rx : push.sample_rx, 1u);
-        uint ny = dense ? push.dense_ny : push.sample_ny;
+        bool scan = i >= (VSA_ARGS_SCAN + 1) * VSA_MAX_RANGES;
+        uint rx = max(dense ? push.dense_rx : scan ? push.scan_rx : push.sample_rx, 1u);
+        uint ny = dense ? push.dense_ny : scan ? push.scan_ny : push.sample_ny;
         uint first = (i % VSA_MAX_RANGES) / rx * ny;
         control[i * VSA_ARGS_WORDS] = 0u;
         control[i * VSA_ARGS_WORDS + 1u] = min(ny, rows - min(first, rows));
@@ -121,7 +124,12 @@ void main()
             control[HIST_OFFSET + group * VSA_HIST_WORDS + i] = 0u;
         }
     }
-    const uint bins = GROUP * (GUIDED != 0 ? VSA_GUIDE_BINS : TOP_P > 0.0 ? 2 * VSA_HIST_WORDS : 0);
+    // Several workgroups add to the same words where a group has several blocks of heads.
+    const uint words = GUIDED != 0u && BLOCKS > 1u ? TOKEN_STRIDE / 32 : 0;
+    for (uint i = tid; i < words; i += WG) {
+        lists[BITS_OFFSET + group * words + i] = 0u;
+    }
+    const uint bins = TOP_P > 0.0 ? GROUP * 2 * VSA_HIST_WORDS : 0;
     for (uint i = tid; i < bins; i += WG) {
         control[BINS_OFFSET + group * bins + i] = 0u;
     }

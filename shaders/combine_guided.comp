@@ -11,6 +11,7 @@
 #include "quantile.glsl"
 
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_KEEP) const float KEEP = 1.0;
 layout(constant_id = VSA_ID_DENSE_ON_MISS) const uint DENSE_ON_MISS = 1;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
@@ -24,6 +25,11 @@ const uint MIN_SAMPLES = 8;
 const float STAGE_MARGIN[4] = float[4](1.1875, 1.1875, 1.5, 1.0);
 const float LEAST_GROWTH = 1.0 + 1.0 / 16.0;
 const float HEAVY_GROWTH = 4.0;
+const float STRICT_MARGIN = 1.1;   // of c
+const float FEW_WANTED = 24.0;
+const float FEW_GROWTH = 2.0;
+// Up to this growth of c the last scan has kept every token; rounding may not cross it.
+#define KEPT_GROWTH (KEEP * 0.999)
 
 // What the next stage is asked for: a scale, or the sum that guide_solve turns into one.
 struct Wish {
@@ -54,12 +60,29 @@ float normaliser_error(Estimate e, float light, uint groups)
     return error;
 }
 
-Errors clt_errors(uint row, Estimate e, uint groups, inout uint flags)
+// Exact scorer: how far out can be off, relative to it, if no token that was not read has a larger
+// |v| than all that were: the light tokens' mean and its estimate both are below that. W is a
+// difference of f32 sums.
+float rest_error(Estimate e)
 {
-    Errors errors = Errors(0.0, 1.0, 0.0);
-    bool sampled = e.moments.x > 0.0;
+    float weight = e.moments.x > 0.0 ? e.moments.x / e.denominator + 1.0e-6 : 0.0;
+    float rest = 2.0 * weight * sqrt(e.largest);
+    float size = sqrt(e.out_squared);
+    return NORMS == VSA_NORMS_LARGEST && rest < size ? rest / (size - rest) : INFINITE;
+}
+
+Errors clt_errors(uint row, Estimate e, uint count, bool few, inout uint flags)
+{
+    Errors errors = Errors(INFINITE, 1.0, 0.0);
+    bool sampled = count > 0u && (!KNOWN || e.moments.x > 0.0);
+    uint groups = min(count, GROUPS);
     // What is sampled with some certainty varies less than the random groups do.
-    precise float correction = e.moments.y / (e.moments.y + e.moments.z);
+    precise float correction = e.moments.z > 0.0 ? e.moments.y / e.moments.z : 1.0;
+    if (few) {
+        errors.normaliser = KNOWN ? 0.0 : INFINITE;
+        errors.target = TARGET != VSA_TARGET_D && KNOWN ? rest_error(e) : INFINITE;
+        return errors;
+    }
     if (!KNOWN && sampled) {
         errors.normaliser = normaliser_error(e, correction, groups);
     }
@@ -76,7 +99,7 @@ Errors clt_errors(uint row, Estimate e, uint groups, inout uint flags)
     }
     errors.size = relative_size(e, variance, flags);
     precise float error = errors.size > 0.0 ? sqrt(quantile * variance / errors.size) : INFINITE;
-    errors.target = error;
+    errors.target = KNOWN ? min(error, rest_error(e)) : error;
     return errors;
 }
 
@@ -103,6 +126,7 @@ struct Terms {
     float weight_squares;
     float moved;           // |out - a|; target numerator: |a|
     float denominator;
+    float most;            // exact scorer: what the sum and its estimate can differ by at all
 };
 
 // Bounds of the errors of out (absolute) and D (relative) if the scale were c / shrink.
@@ -111,8 +135,8 @@ vec2 strict_radii(Terms t, uint stage, float shrink)
     float delta = STAGE_SHARE[stage] * DELTA;
     float unit = t.unit * shrink;
     if (KNOWN) {
-        return vec2(bernstein(delta, 0.9, 0.1, unit * t.radius, t.vector_squares * shrink) /
-                        t.denominator, 0.0);
+        float sum = bernstein(delta, 0.9, 0.1, unit * t.radius, t.vector_squares * shrink);
+        return vec2(min(sum, t.most) / t.denominator, 0.0);
     }
     bool both = TARGET != VSA_TARGET_D;
     float weights = bernstein(delta, both ? 0.1 : 0.9, 0.1, unit, t.weight_squares * shrink);
@@ -146,10 +170,8 @@ float strict_shrink(Terms t, float share, float goal)
     return exp2(-high);
 }
 
-// Weight of the tokens that a scale leaves light, by the bins.
-float light_weight(uint row, float scale) { return guide_tokens(row, scale).sampled / scale; }
-
-Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
+// `left`: there are light tokens.
+Errors strict_errors(uint row, Estimate e, float scale, bool left, out Wish wish)
 {
     // Weights here are relative to e^maximum, c to the row's largest score.
     Terms t;
@@ -162,10 +184,10 @@ Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
     t.weight_squares = e.sampled_sum * t.unit;
     t.moved = TARGET == VSA_TARGET_N ? centre : sqrt(e.moved);
     t.denominator = e.denominator;
+    t.most = (e.moments.x + e.sampled_sum) * t.radius;
     float out_length = sqrt(e.out_squared);
     wish = Wish(0.0, 0.0);
-    bool sampled = e.moments.x > 0.0;
-    vec2 radii = sampled ? strict_radii(t, push.round, 1.0) : vec2(0.0);
+    vec2 radii = left ? strict_radii(t, push.round, 1.0) : vec2(0.0);
     Errors errors = Errors(radii.y, 1.0, radii.y);
     if (TARGET != VSA_TARGET_D) {
         errors.target = radii.x < out_length ? radii.x / (out_length - radii.x) : INFINITE;
@@ -173,6 +195,7 @@ Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
     }
     if (errors.target > EPSILON && push.round + 1u < VSA_ROUNDS) {
         float goal = EPSILON;
+        t.most = INFINITE;   // a larger scale samples more of it
         if (TARGET != VSA_TARGET_D) {
             goal = EPSILON * out_length / (1.0 + EPSILON);
             t.radius = largest + sqrt(e.mean_squared);
@@ -180,15 +203,15 @@ Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
                                    e.mean_squared * e.sampled_sum, 0.0) * t.unit;
             t.moved = TARGET == VSA_TARGET_N ? sqrt(e.mean_squared) : sqrt(e.from_mean);
         }
-        float light = light_weight(row, scale);
+        float light = guide_of(row, scale).light;
         float share = 1.0;
         float shrink = 1.0;
         // A larger scale has fewer light tokens left: solved again with what the last answer leaves.
         for (uint i = 0; i < LOOP(3); i++) {
             shrink = strict_shrink(t, share, goal);
-            share = light > 0.0 ? light_weight(row, scale / shrink) / light : 1.0;
+            share = light > 0.0 ? guide_of(row, scale / shrink).light / light : 1.0;
         }
-        wish.scale = 1.1 * scale / shrink;
+        wish.scale = STRICT_MARGIN * scale / shrink;
     }
     return errors;
 }
@@ -198,9 +221,16 @@ Errors strict_errors(uint row, Estimate e, float scale, out Wish wish)
 Guide next_guide(uint row, Wish wish)
 {
     if (wish.scale > 0.0) {
-        return guide_tokens(row, wish.scale);
+        return guide_of(row, wish.scale);
     }
     return guide_solve(row, GUIDE_SQUARES, wish.squares);
+}
+
+// Too few samples to judge by: as many as that takes, or a good deal more than now.
+float scale_for_few(uint row, float scale)
+{
+    Guide enough = guide_solve(row, GUIDE_SAMPLES, FEW_WANTED);
+    return enough.found && enough.scale > FEW_GROWTH * scale ? enough.scale : FEW_GROWTH * scale;
 }
 
 void decide_row(uint row, uint group)
@@ -211,7 +241,8 @@ void decide_row(uint row, uint group)
     uint candidates = guide_candidates(group);
     Decision d = Decision(0u, 0u, 0.0, 0.0, 0u);
     bool valid = is_valid(row, e);
-    bool few = s.count < MIN_SAMPLES && e.moments.x > 0.0;
+    bool left = KNOWN ? e.moments.x > 0.0 : s.residual > 0u;   // light tokens
+    bool few = BOUND != VSA_BOUND_IS_STRICT && s.count < MIN_SAMPLES && left;
     bool settled = TARGET == VSA_TARGET_D && KNOWN;   // D is exact
     // A sampled token that weighs more than its score allows: above the bound, or, without one, so
     // much more that this sample cannot be trusted, only a larger one.
@@ -221,39 +252,46 @@ void decide_row(uint row, uint group)
                  e.heaviest > 0.5 * EPSILON * e.denominator;
     Errors errors = Errors(0.0, 1.0, 0.0);
     Wish wish = Wish(0.0, 0.0);
+    // In units of the row's reference, as the bins are.
     float own_squares = 0.0;
-    if (!settled && valid && !few) {
+    precise float squares = guide_variance(guide_of(row, scale));
+    if (!settled && valid) {
         if (BOUND == VSA_BOUND_IS_STRICT) {
-            errors = strict_errors(row, e, scale, wish);
+            errors = strict_errors(row, e, scale, left, wish);
         } else {
-            errors = clt_errors(row, e, min(s.count, GROUPS), d.flags);
-            // In units of the row's largest weight, as the bins are.
-            precise float squares = e.moments.y / (e.unit * e.unit);
+            errors = clt_errors(row, e, s.count, few, d.flags);
             precise float ratio = EPSILON / errors.target;
             own_squares = squares * ratio * ratio;
             wish.squares = errors.target <= EPSILON
                 ? own_squares : min(own_squares / STAGE_MARGIN[push.round], squares / LEAST_GROWTH);
+            if (errors.target > EPSILON && (few || wish.squares <= 0.0)) {
+                wish.scale = scale_for_few(row, scale);
+            }
         }
     }
     // What does hold when the row ends here: nothing, if a token is out of line.
     d.error = heavy ? INFINITE : errors.target;
     d.normaliser_bound = errors.normaliser;
     if (heavy) {
-        wish.squares = min(wish.squares, e.moments.y / (e.unit * e.unit * HEAVY_GROWTH));
+        wish.squares = min(wish.squares, squares / HEAVY_GROWTH);
     }
     bool met = d.error <= EPSILON && !heavy;
-    Guide guide = Guide(true, scale, 0.0, float(control[group_word(group, VSA_G_TOP_K)] + s.count));
-    if (valid && !few && errors.size > 0.0 && d.error > 0.0 &&
-        (wish.scale > 0.0 || wish.squares > 0.0)) {
+    Guide guide = guide_of(row, scale);
+    float present = float(control[group_word(group, VSA_G_TOP_K)] + s.count);
+    float wanted = present;
+    if (valid && errors.size > 0.0 && d.error > 0.0 && (wish.scale > 0.0 || wish.squares > 0.0)) {
         guide = next_guide(row, wish);
+        wanted = guide_tokens(guide);
+        // The margin is not what the row wants.
+        if (!met && wish.scale <= 0.0) {
+            wanted = guide_tokens(guide_solve(row, GUIDE_SQUARES, own_squares));
+        } else if (BOUND == VSA_BOUND_IS_STRICT) {
+            wanted = guide_tokens(guide_of(row, wish.scale / STRICT_MARGIN));
+        }
     }
-    d.wanted = uint(min(ceil(guide.tokens), float(candidates)));
-    if (!met && wish.squares > 0.0) {   // the margin is not what the row wants
-        d.wanted = uint(min(ceil(guide_solve(row, GUIDE_SQUARES, own_squares).tokens),
-                            float(candidates)));
-    }
+    d.wanted = uint(min(ceil(wanted), float(candidates)));
     bool dense = guide_is_dense(guide, candidates);
-    bool capped = guide.tokens > float(MAX_SAMPLES);
+    bool capped = guide_tokens(guide) > float(MAX_SAMPLES);
     if (valid && !met && capped) {
         guide = guide_solve(row, GUIDE_TOKENS, float(MAX_SAMPLES));
     }
@@ -264,8 +302,6 @@ void decide_row(uint row, uint group)
     } else if (broken) {
         d.status = VSA_STATUS_EXACT;
         d.flags |= VSA_FLAG_BOUND_BROKEN;
-    } else if (few) {
-        d.status = VSA_STATUS_EXACT;
     } else if (errors.size <= 0.0) {
         d.status = VSA_STATUS_EXACT;
         d.flags |= VSA_FLAG_UNATTAINABLE;
@@ -291,6 +327,10 @@ void decide_row(uint row, uint group)
             control[word + VSA_R_WANTED] = d.wanted;
             control[word + VSA_R_STATUS] = 0u;
             atomicMax(control[group_word(group, VSA_G_EXTENDED)], push.round + 1u);
+        }
+        float kept = uintBitsToFloat(control[row_word(row, VSA_R_KEPT)]);
+        if (BOUND == VSA_BOUND_IS_STRICT || guide.scale > KEPT_GROWTH * kept) {
+            request_scan(group);
         }
         request_samples(group);
     } else if (d.status == VSA_STATUS_EXACT) {

@@ -1,22 +1,31 @@
 // What one row's partials say: the estimate of D and out, the spread of its random groups, and the
 // writing of a finished row. docs/algorithm.md, "Estimate", "Error", "Guided".
-// Needs the bindings `control` and `partials`, math.glsl, output.glsl; WG = (GROUPS / 2)^2.
+// Needs the bindings `control` and `partials`, math.glsl, output.glsl; WG is 64.
 #ifndef ESTIMATE_GLSL
 #define ESTIMATE_GLSL
+#extension GL_EXT_control_flow_attributes : require
 #include "reduce.glsl"
 
 layout(constant_id = VSA_ID_MOMENTS_OFFSET) const uint MOMENTS_OFFSET = 0;
+layout(constant_id = VSA_ID_MASSES_OFFSET) const uint MASSES_OFFSET = 0;
 layout(constant_id = VSA_ID_CENTRE_OFFSET) const uint CENTRE_OFFSET = 0;
 layout(constant_id = VSA_ID_STATE_STRIDE) const uint STATE_STRIDE = 0;
 layout(constant_id = VSA_ID_VALUE_FLOOR) const float VALUE_FLOOR = 0.0;
 layout(constant_id = VSA_ID_SCORER) const uint SCORER = VSA_SCORER_IS_EXACT;
 
 const uint GROUPS = VSA_RANDOM_GROUPS;
-const uint TILE_QUADS = 8;   // of 4 channels
 // Guided, bound strict: differences to a fixed centre instead of a ratio.
 const bool CENTRED = GUIDED != 0 && STATE_STRIDE != 0;
+// A share of D that f32 sums cannot tell from 0.
+const float NOTHING = 1.9e-6;
 // Every logit of the residual is known.
 const bool KNOWN = TOKEN_STRIDE != 0 && SCORER == VSA_SCORER_IS_EXACT;
+
+// The effective rank is estimated from pairs of random groups inside the same SPREAD_BLOCK.
+const uint SPREAD_BLOCK = 8;
+const uint SPREAD_BLOCKS = GROUPS / SPREAD_BLOCK;
+const uint SPREAD_PAIRS = SPREAD_BLOCK * (SPREAD_BLOCK + 1) / 2;   // with the diagonal
+const uint SPREAD_SPLIT = WG / SPREAD_BLOCKS;                      // invocations that share a block
 
 shared float scale_shared[WG];
 shared float group_scale[GROUPS];
@@ -24,7 +33,8 @@ shared float group_sum[GROUPS];
 shared vec4 out_shared[DV / 4];
 shared vec4 centre_shared[DV / 4];
 shared vec4 mean_shared[CENTRED ? DV / 4 : 1];   // the next centre: B / l, or out when D is estimated
-shared vec4 rho_shared[GROUPS * (TILE_QUADS + 1)];
+shared vec4 spread_mean[DV / 4];                  // mean rho, times e.denominator / e.ratio
+shared float pair_shared[SPREAD_PAIRS * WG];
 
 // In units of 4 words: the header (VSA_PARTIAL_...) and the values of a partial.
 uint partial_at(uint row, uint slot) { return partial_word(row, slot) / 4u; }
@@ -46,8 +56,9 @@ struct Estimate {
     float heaviest;      // largest sampled weight
     float out_squared;   // |out|^2
     float value_squared; // v_rms^2, when NORMS
-    vec4 moments;        // of residual.comp or pick.comp
-    float unit;          // e^(row's largest score - maximum)
+    vec4 moments;        // of residual.comp; guided: W when KNOWN, then those of pick.comp
+    float unit;          // e^(row's largest score, guided: reference, - maximum)
+    float largest;       // largest |v|^2 of what was read, or more (VSA_NORMS_LARGEST)
     float sampled_norms; // C, when NORMS
     float along;         // a . B   (CENTRED)
     float centre_squared; // |a|^2
@@ -69,8 +80,21 @@ Sample sample_of(uint row, uint group)
                   control[row_word(row, VSA_R_GRANTED)], members_of(group));
 }
 
-// As they are, relative to the row's largest score.
-vec4 residual_moments(uint row, uint group)
+// Guided, exact scorer: where scan.comp has left the row's weights by chunk.
+uint mass_chunks(uint group)
+{
+    uint length = control[group_word(group, VSA_G_LENGTH)];
+    return GUIDED != 0u && KNOWN ? (length + VSA_SCORE_CHUNK - 1u) / VSA_SCORE_CHUNK : 0u;
+}
+
+uint mass_at(uint row, uint chunk)
+{
+    return MASSES_OFFSET / 4u + row * (TOKEN_STRIDE / VSA_SCORE_CHUNK) + chunk;
+}
+
+// As they are, relative to the row's largest score. Guided: sum of all weights relative to e^maximum
+// (exact scorer), then the moments as they are.
+vec4 residual_moments(uint row, uint group, float maximum)
 {
     uint length = control[group_word(group, VSA_G_LENGTH)];
     uint chunks = (length + VSA_SELECT_CHUNK - 1u) / VSA_SELECT_CHUNK;
@@ -78,8 +102,12 @@ vec4 residual_moments(uint row, uint group)
     float largest = 0.0;
     for (uint i = gl_LocalInvocationID.x; i < chunks; i += WG) {
         vec4 chunk = partials[(MOMENTS_OFFSET / 4) + row * (TOKEN_STRIDE / VSA_SELECT_CHUNK) + i];
-        sums += chunk;
+        sums += GUIDED != 0u ? vec4(0.0, chunk.xy, 0.0) : chunk;
         largest = max(largest, chunk.z);
+    }
+    for (uint i = gl_LocalInvocationID.x; i < mass_chunks(group); i += WG) {
+        vec4 mass = partials[mass_at(row, i)];
+        sums.x += mass.y * weight(mass.x, maximum);
     }
     sums = reduce_sum(sums);
     if (GUIDED == 0u) {
@@ -100,13 +128,20 @@ Estimate estimate_row(uint row, uint group, Sample s)
     }
     float own_max = header[VSA_PARTIAL_MAX];
     float exact_max = MASKED;
+    float largest = NORMS == VSA_NORMS_LARGEST ? header[VSA_PARTIAL_NORMS] : 0.0;
     for (uint i = tid; i < splits; i += WG) {
-        exact_max = max(exact_max, partials[partial_at(row, i)][VSA_PARTIAL_MAX]);
+        vec4 split = partials[partial_at(row, i)];
+        exact_max = max(exact_max, split[VSA_PARTIAL_MAX]);
+        largest = NORMS == VSA_NORMS_LARGEST ? max(largest, split[VSA_PARTIAL_NORMS]) : 0.0;
     }
-    vec4 maxima = reduce_max(vec4(own_max, exact_max, MASKED, MASKED));
+    for (uint i = tid; i < mass_chunks(group); i += WG) {
+        exact_max = max(exact_max, partials[mass_at(row, i)].x);
+    }
+    vec4 maxima = reduce_max(vec4(own_max, exact_max, largest, MASKED));
     Estimate e;
     e.maximum = max(maxima.x, maxima.y);
     e.heaviest = weight(maxima.x, e.maximum);
+    e.largest = maxima.z;
     e.moments = vec4(0.0);
     e.unit = 1.0;
     if (SAMPLES != 0u && TOKEN_STRIDE != 0u) {
@@ -114,8 +149,10 @@ Estimate estimate_row(uint row, uint group, Sample s)
         // large that the row goes dense.
         float above = order_value(control[row_word(row, VSA_R_MAX)]) - e.maximum;
         e.unit = above > 0.0 ? exp(min(above, 20.0)) : exp_negative(above);
-        e.moments = residual_moments(row, group) *
-                    vec4(e.unit, e.unit * e.unit, GUIDED != 0u ? e.unit * e.unit : e.unit, 1.0);
+        e.moments = residual_moments(row, group, e.maximum);
+        if (GUIDED == 0u) {
+            e.moments *= vec4(e.unit, e.unit * e.unit, e.unit, 1.0);
+        }
     }
 
     float scale = weight(own_max, e.maximum);
@@ -138,7 +175,7 @@ Estimate estimate_row(uint row, uint group, Sample s)
             float split_scale = weight(split[VSA_PARTIAL_MAX], e.maximum);
             scale_shared[tid] = split_scale;
             exact_sum += split_scale * split[VSA_PARTIAL_SUM];
-            exact_norms += split_scale * split[VSA_PARTIAL_NORMS];
+            exact_norms += NORMS == VSA_NORMS_SUM ? split_scale * split[VSA_PARTIAL_NORMS] : 0.0;
         }
         barrier();
         if (tid < DV / 4) {
@@ -156,7 +193,10 @@ Estimate estimate_row(uint row, uint group, Sample s)
         e.denominator = sums.x + sums.y;
         e.ratio = 1.0;
     } else if (GUIDED != 0u) {
-        e.denominator = sums.x + e.moments.x;
+        // What the scan summed less what was read; a difference that f32 cannot tell from 0 is none.
+        e.denominator = max(e.moments.x, sums.x);
+        float rest = e.denominator - sums.x;
+        e.moments.x = s.residual > 0u && rest > NOTHING * e.denominator ? rest : 0.0;
         e.ratio = CENTRED ? 1.0 : e.sampled_sum > 0.0 ? e.moments.x / e.sampled_sum : 0.0;
     } else {
         e.ratio = SAMPLES != 0u ? float(s.residual) / float(s.count) : 0.0;
@@ -166,8 +206,8 @@ Estimate estimate_row(uint row, uint group, Sample s)
     vec4 value = vec4(0.0);
     vec4 centre = vec4(0.0);
     vec4 sampled = vec4(0.0);
+    uint groups = min(GROUPS, s.count);
     if (tid < DV / 4) {
-        uint groups = min(GROUPS, s.count);
         for (uint i = 0; SAMPLES != 0u && i < groups; i++) {
             sampled += group_scale[i] * partials[values_at(row, EXACT_SPLITS + i) + tid];
         }
@@ -177,11 +217,12 @@ Estimate estimate_row(uint row, uint group, Sample s)
         }
         value = (numerator + e.ratio * sampled) / e.denominator;
         out_shared[tid] = value;
+        vec4 spread_centre = TARGET == VSA_TARGET_O ? value : vec4(0.0);
         if (GUIDED != 0u && KNOWN) {
-            centre_shared[tid] = e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
-        } else {
-            centre_shared[tid] = TARGET == VSA_TARGET_O ? value : vec4(0.0);
+            spread_centre = e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
         }
+        centre_shared[tid] = spread_centre;
+        spread_mean[tid] = (sampled - e.sampled_sum * spread_centre) / float(max(groups, 1u));
     }
     vec4 products = reduce_sum(vec4(dot(value, value), dot(centre, sampled), dot(centre, centre),
                                     NORMS != 0u ? exact_norms : 0.0));
@@ -217,53 +258,59 @@ Spread group_spread(uint row, Estimate e, uint count)
 {
     uint tid = gl_LocalInvocationID.x;
     float factor = e.ratio / e.denominator;
-    const uint share = GROUPS * TILE_QUADS / WG;
-    // Invocation tid owns the products of two random groups with two others: WG = 16 * 16.
-    uint first = tid / (GROUPS / 2) * 2u;
-    uint second = tid % (GROUPS / 2) * 2u;
-    vec4 dots = vec4(0.0);
-    for (uint base = 0; base < LOOP(DV / 4); base += TILE_QUADS) {
-        for (uint i = 0; i < LOOP(share); i++) {
-            uint item = tid + i * WG;
-            uint g = item / TILE_QUADS;
-            uint quad = base + item % TILE_QUADS;
-            vec4 rho = vec4(0.0);
-            if (quad < DV / 4 && g < count) {
-                rho = factor * (group_scale[g] * partials[values_at(row, EXACT_SPLITS + g) + quad] -
-                                group_sum[g] * centre_shared[quad]);
-            }
-            rho_shared[g * (TILE_QUADS + 1) + item % TILE_QUADS] = rho;
-        }
-        barrier();
-        if (tid < TILE_QUADS) {
-            vec4 mean = vec4(0.0);
-            for (uint g = 0; g < LOOP(GROUPS); g++) {
-                mean += rho_shared[g * (TILE_QUADS + 1) + tid];
-            }
-            mean /= float(count);
-            for (uint g = 0; g < count; g++) {
-                rho_shared[g * (TILE_QUADS + 1) + tid] -= mean;
-            }
-        }
-        barrier();
-        for (uint quad = 0; quad < LOOP(TILE_QUADS); quad++) {
-            vec4 a0 = rho_shared[first * (TILE_QUADS + 1) + quad];
-            vec4 a1 = rho_shared[(first + 1u) * (TILE_QUADS + 1) + quad];
-            vec4 b0 = rho_shared[second * (TILE_QUADS + 1) + quad];
-            vec4 b1 = rho_shared[(second + 1u) * (TILE_QUADS + 1) + quad];
-            dots += vec4(dot(a0, b0), dot(a0, b1), dot(a1, b0), dot(a1, b1));
-        }
-        barrier();
+    // Invocation tid has all products of one block of random groups, over a part of the channels.
+    uint first = tid / SPREAD_SPLIT * SPREAD_BLOCK;
+    float products[SPREAD_PAIRS];
+    [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
+        products[i] = 0.0;
     }
-    // On the diagonal blocks x and w are squared lengths, y and z one pair seen twice.
-    bool diagonal = first == second;
-    float trace = diagonal ? dots.x + dots.w : 0.0;
-    vec4 pairs = diagonal ? vec4(0.0, dots.yz, 0.0) : dots;
-    float squares = dot(pairs, pairs);
+    for (uint quad = tid % SPREAD_SPLIT; quad < DV / 4; quad += SPREAD_SPLIT) {
+        vec4 own[SPREAD_BLOCK];
+        [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
+            uint g = first + i;
+            own[i] = vec4(0.0);
+            if (g < count) {
+                own[i] = factor * (group_scale[g] * partials[values_at(row, EXACT_SPLITS + g) + quad] -
+                                   group_sum[g] * centre_shared[quad] - spread_mean[quad]);
+            }
+        }
+        uint at = 0u;
+        [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
+            [[unroll]] for (uint j = 0; j <= i; j++) {
+                products[at++] += dot(own[i], own[j]);
+            }
+        }
+    }
+    [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
+        pair_shared[i * WG + tid] = products[i];
+    }
+    barrier();
+    // Pair p of block k is summed by invocation p + SPREAD_PAIRS k.
+    float trace = 0.0;
+    float squares = 0.0;
+    for (uint item = tid; item < SPREAD_PAIRS * SPREAD_BLOCKS; item += WG) {
+        uint pair = item % SPREAD_PAIRS;
+        uint start = pair * WG + item / SPREAD_PAIRS * SPREAD_SPLIT;
+        float product = 0.0;
+        for (uint i = 0; i < LOOP(SPREAD_SPLIT); i++) {
+            product += pair_shared[start + i];
+        }
+        // Row i of the triangle ends on the diagonal, at pair i (i + 3) / 2.
+        bool diagonal = false;
+        for (uint i = 0; i < SPREAD_BLOCK; i++) {
+            diagonal = diagonal || pair == i * (i + 3u) / 2u;
+        }
+        trace += diagonal ? product : 0.0;
+        squares += diagonal ? 0.0 : 2.0 * product * product;
+    }
     vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
+    float pairs = 0.0;
+    for (uint block = 0; block < SPREAD_BLOCKS; block++) {
+        float members = float(min(count - min(count, block * SPREAD_BLOCK), SPREAD_BLOCK));
+        pairs += members * (members - 1.0);
+    }
     precise float spread = sums.x / float(count - 1u);
-    precise float t2 = sums.y / float(count * (count - 1u)) -
-                       spread * spread / float(count * count);
+    precise float t2 = sums.y / pairs - spread * spread / float(count * count);
     precise float rank = 0.7 * spread * spread / t2;
     return Spread(spread, t2 > 0.0 ? clamp(rank, 1.0, float(DV)) : float(DV));
 }
@@ -353,6 +400,18 @@ void request_dense(uint group)
         uint splits = (length + push.chunk_tokens - 1u) / push.chunk_tokens;
         add_ranges(VSA_ARGS_DENSE, group, splits, push.dense_nx, push.dense_ny, push.dense_rx);
         atomicOr(control[group_word(group, VSA_G_DENSE)], 1u);
+    }
+}
+
+// The keys of the row's group have to be scanned before the next stage.
+void request_scan(uint group)
+{
+    if (gl_LocalInvocationID.x == 0u) {
+        uint length = control[group_word(group, VSA_G_LENGTH)];
+        uint chunks = (length + VSA_SCORE_CHUNK - 1u) / VSA_SCORE_CHUNK;
+        add_ranges(VSA_ARGS_SCAN + push.round + 1u, group, chunks, push.scan_nx, push.scan_ny,
+                   push.scan_rx);
+        atomicMax(control[group_word(group, VSA_G_SCANNED)], push.round + 1u);
     }
 }
 

@@ -1,39 +1,68 @@
 #version 450
-// Method guided, stage 0: each row's scale c, for the base sample; bound strict: the largest |v|.
-// In: bins, state. Out: row records. Grid: (1, row).
+// Method guided: a row's reference (the largest score of the probe), its bins and the scale c of
+// stage 0; bound strict: the largest |v|. docs/algorithm.md, "Probe" and "Choosing c".
+// In: PARTIALS (probe), state. Out: bins, row records. Grid: (1, row).
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "math.glsl"
+#include "rng.glsl"
 
 layout(constant_id = VSA_ID_STATE_STRIDE) const uint STATE_STRIDE = 0;
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_PROBE_OFFSET) const uint PROBE_OFFSET = 0;
+layout(constant_id = VSA_ID_NEGLIGIBLE) const float NEGLIGIBLE = 0.0;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_STATE) readonly buffer State { float state[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { float partials[]; };
 
 #include "guide.glsl"
+#include "probe.glsl"
 
-shared float norm_shared[WG];
+shared uint bins_shared[VSA_GUIDE_BINS];
 
 float largest_norm(uint group)
 {
-    uint tid = gl_LocalInvocationID.x;
     uint length = control[group_word(group, VSA_G_LENGTH)];
     uint blocks = (length + VSA_NORM_BLOCK - 1u) / VSA_NORM_BLOCK;
     uint base = (group_sequence(group) * KV_HEADS + group_kv_head(group)) * STATE_STRIDE;
     float largest = 0.0;
-    for (uint i = tid; i < blocks; i += WG) {
+    for (uint i = gl_LocalInvocationID.x; i < blocks; i += WG) {
         largest = max(largest, state[base + i]);
     }
-    norm_shared[tid] = largest;
-    barrier();
-    for (uint i = WG / 2u; i > 0u; i /= 2u) {
-        if (tid < i) {
-            norm_shared[tid] = max(norm_shared[tid], norm_shared[tid + i]);
-        }
-        barrier();
+    return sqrt(reduce_max(vec4(largest)).x);
+}
+
+// Returns the reference; MASKED when the probe found nothing.
+float count_bins(uint row, uint step)
+{
+    uint tid = gl_LocalInvocationID.x;
+    uint probe = PROBE_OFFSET + row * VSA_PROBE_TOKENS;
+    float reference = MASKED;
+    for (uint i = tid; i < VSA_PROBE_TOKENS; i += WG) {
+        reference = max(reference, partials[probe + i]);
     }
-    return sqrt(norm_shared[0]);
+    for (uint i = tid; i < VSA_GUIDE_BINS; i += WG) {
+        bins_shared[i] = 0u;
+    }
+    reference = reduce_max(vec4(reference)).x;
+    for (uint i = tid; i < VSA_PROBE_TOKENS; i += WG) {
+        float score = partials[probe + i];
+        if (score >= LOGIT_MIN) {
+            // The clamp keeps any difference inside the range of uint.
+            float below = min(reference - score, float(VSA_GUIDE_BINS / VSA_GUIDE_STEP));
+            uint bin = min(uint(below * float(VSA_GUIDE_STEP)), uint(VSA_GUIDE_BINS - 1));
+            atomicAdd(bins_shared[bin], step);
+        }
+    }
+    barrier();
+    for (uint i = tid; i < VSA_GUIDE_BINS; i += WG) {
+        control[BINS_OFFSET + row * VSA_GUIDE_BINS + i] = bins_shared[i];
+    }
+    // Invocations read bins that others wrote.
+    memoryBarrierBuffer();
+    barrier();
+    return reference;
 }
 
 void main()
@@ -43,14 +72,17 @@ void main()
     if (control[group_word(group, VSA_G_SCAN)] == 0u) {
         return;
     }
+    float reference = count_bins(row, probe_make(group).step);
     float limit = min(float(guide_candidates(group)) / 4.0, float(MAX_SAMPLES));
-    Guide guide = guide_open(row, float(control[group_word(group, VSA_G_BASE)]), limit);
-    bool dense = !guide.found;
+    Guide guide = guide_open(row, float(control[group_word(group, VSA_G_BASE)]), limit, NEGLIGIBLE);
     float radius = STATE_STRIDE != 0u ? largest_norm(group) : 0.0;
     if (gl_LocalInvocationID.x == 0u) {
-        control[row_word(row, VSA_R_SCALE)] = floatBitsToUint(dense ? 0.0 : guide.scale);
+        uint scale = floatBitsToUint(guide.found ? guide.scale : 0.0);
+        control[row_word(row, VSA_R_MAX)] = order_key(reference);
+        control[row_word(row, VSA_R_SCALE)] = scale;
+        control[row_word(row, VSA_R_KEPT)] = scale;
         control[row_word(row, VSA_R_RADIUS)] = floatBitsToUint(radius);
-        if (dense) {
+        if (!guide.found) {
             control[row_word(row, VSA_R_STATUS)] = VSA_STATUS_EXACT;
             control[row_word(row, VSA_R_FLAGS)] = VSA_FLAG_UNATTAINABLE;
             atomicOr(control[group_word(group, VSA_G_DENSE)], 1u);

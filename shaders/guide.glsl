@@ -1,25 +1,32 @@
 // Method guided: the scale c of a row from its bins. docs/algorithm.md, "Choosing c".
-// Needs the binding `control` and math.glsl; WG is VSA_GUIDE_BINS / 2.
+// Needs the binding `control` and math.glsl; WG divides VSA_GUIDE_BINS.
 #ifndef GUIDE_GLSL
 #define GUIDE_GLSL
 #include "reduce.glsl"
 
 layout(constant_id = VSA_ID_BINS_OFFSET) const uint BINS_OFFSET = 0;
 
-const uint GUIDE_BLOCK = 16;
+const uint GUIDE_BLOCK = 8;
 const uint GUIDE_NONE = 0xffffffffu;
+const uint OWN_BINS = VSA_GUIDE_BINS / WG;
 
-shared vec3 guide_own[WG];                    // tokens, weight, squared weight of two bins
+shared vec3 guide_own[WG];                    // tokens, weight, squared weight of OWN_BINS bins
 shared vec3 guide_block[WG / GUIDE_BLOCK];
 shared uint guide_first;
-shared vec3 guide_found;
+shared vec4 guide_found;
 
 struct Guide {
     bool  found;
     float scale;     // c
-    float sampled;   // c T: expected samples
-    float tokens;    // H + c T: expected tokens
+    float heavy;     // H: tokens
+    float light;     // T: weight of the other tokens
+    float squares;   // Q: the sum of its squares
 };
+
+// Expected samples, expected tokens, and sum w^2 (1 / pi - 1) of the samples: A.
+float guide_samples(Guide g) { return g.scale * g.light; }
+float guide_tokens(Guide g) { return g.heavy + g.scale * g.light; }
+float guide_variance(Guide g) { return max(g.light / g.scale - g.squares, 0.0); }
 
 float bin_weight(uint bin)
 {
@@ -42,19 +49,30 @@ float guide_scale(uint goal, float amount, float heavy, vec3 rest)
                                  : (goal == GUIDE_TOKENS ? amount - heavy : amount) / rest.y;
 }
 
+// Tokens, weight and squared weight of a bin.
+vec3 guide_bin(uint row, uint bin)
+{
+    float count = float(control[BINS_OFFSET + row * VSA_GUIDE_BINS + bin]);
+    float w = bin_weight(bin);
+    return vec3(count, count * w, count * w * w);
+}
+
 // All invocations call it and get the same.
 Guide guide_solve(uint row, uint goal, float amount)
 {
     uint tid = gl_LocalInvocationID.x;
-    uint word = BINS_OFFSET + row * VSA_GUIDE_BINS + tid * 2u;
-    vec2 count = vec2(float(control[word]), float(control[word + 1u]));
-    vec2 w = vec2(bin_weight(tid * 2u), bin_weight(tid * 2u + 1u));
-    vec3 low = vec3(count.x, count.x * w.x, count.x * w.x * w.x);
-    vec3 high = vec3(count.y, count.y * w.y, count.y * w.y * w.y);
-    guide_own[tid] = low + high;
+    uint first = tid * OWN_BINS;
+    // Light bins first, so that small sums are not lost in large ones: rest[i] is of own bins i and up.
+    vec3 rest[OWN_BINS];
+    vec3 own = vec3(0.0);
+    for (uint i = OWN_BINS; i > 0u; i--) {
+        own += guide_bin(row, first + i - 1u);
+        rest[i - 1u] = own;
+    }
+    guide_own[tid] = own;
     if (tid == 0u) {
         guide_first = GUIDE_NONE;
-        guide_found = vec3(0.0);
+        guide_found = vec4(0.0);
     }
     barrier();
     if (tid < WG / GUIDE_BLOCK) {
@@ -65,7 +83,6 @@ Guide guide_solve(uint row, uint goal, float amount)
         guide_block[tid] = sum;
     }
     barrier();
-    // Light bins first, so that small sums are not lost in large ones.
     vec3 after = vec3(0.0);
     for (uint i = LOOP(WG / GUIDE_BLOCK); i > tid / GUIDE_BLOCK + 1u; i--) {
         after += guide_block[i - 1u];
@@ -81,52 +98,55 @@ Guide guide_solve(uint row, uint goal, float amount)
     for (uint i = tid / GUIDE_BLOCK * GUIDE_BLOCK; i < tid; i++) {
         before += guide_own[i].x;
     }
-    // t is this invocation's lighter or heavier bin, the first bin that is not heavy.
-    vec3 rest_high = after + high;
-    vec3 rest_low = rest_high + low;
-    float scale_low = guide_scale(goal, amount, before, rest_low);
-    float scale_high = guide_scale(goal, amount, before + count.x, rest_high);
-    bool fits_low = scale_low > 0.0 && scale_low * w.x < VSA_HEAVY;
-    bool fits_high = scale_high > 0.0 && scale_high * w.y < VSA_HEAVY;
-    uint own = fits_low ? tid * 2u : fits_high ? tid * 2u + 1u : GUIDE_NONE;
-    if (own != GUIDE_NONE) {
-        atomicMin(guide_first, own);
+    // t is the first bin that is not heavy, of this invocation's bins the lowest that fits.
+    uint found = GUIDE_NONE;
+    vec4 answer = vec4(0.0);
+    for (uint i = OWN_BINS; i > 0u; i--) {
+        float heavy = before + own.x - rest[i - 1u].x;
+        vec3 light = after + rest[i - 1u];
+        float scale = guide_scale(goal, amount, heavy, light);
+        if (scale > 0.0 && scale * bin_weight(first + i - 1u) < VSA_HEAVY) {
+            found = first + i - 1u;
+            answer = vec4(scale, heavy, light.yz);
+        }
+    }
+    if (found != GUIDE_NONE) {
+        atomicMin(guide_first, found);
     }
     barrier();
-    if (own != GUIDE_NONE && own == guide_first) {
-        float heavy = fits_low ? before : before + count.x;
-        float scale = fits_low ? scale_low : scale_high;
-        float sampled = scale * (fits_low ? rest_low.y : rest_high.y);
-        guide_found = vec3(scale, sampled, heavy + sampled);
+    if (found != GUIDE_NONE && found == guide_first) {
+        guide_found = answer;
     }
     barrier();
-    Guide guide = Guide(guide_found.x > 0.0, guide_found.x, guide_found.y, guide_found.z);
+    vec4 result = guide_found;
     barrier();
-    return guide;
+    return Guide(result.x > 0.0, result.x, result.y, result.z, result.w);
 }
 
-// What a given c costs. All invocations call it and get the same.
-Guide guide_tokens(uint row, float scale)
+// A given c. All invocations call it and get the same.
+Guide guide_of(uint row, float scale)
 {
-    uint tid = gl_LocalInvocationID.x;
-    uint word = BINS_OFFSET + row * VSA_GUIDE_BINS + tid * 2u;
-    vec2 sums = vec2(0.0);
-    for (uint i = 0u; i < 2u; i++) {
-        float count = float(control[word + i]);
-        float chance = scale * bin_weight(tid * 2u + i);
-        sums += chance < VSA_HEAVY ? vec2(count * chance) : vec2(0.0, count);
+    uint first = gl_LocalInvocationID.x * OWN_BINS;
+    vec3 sums = vec3(0.0);
+    for (uint i = OWN_BINS; i > 0u; i--) {
+        vec3 bin = guide_bin(row, first + i - 1u);
+        sums += scale * bin_weight(first + i - 1u) < VSA_HEAVY ? vec3(0.0, bin.yz)
+                                                               : vec3(bin.x, 0.0, 0.0);
     }
-    sums = reduce_sum(vec4(sums, 0.0, 0.0)).xy;
-    return Guide(true, scale, sums.x, sums.y);
+    sums = reduce_sum(vec4(sums, 0.0)).xyz;
+    return Guide(true, scale, sums.x, sums.y, sums.z);
 }
 
-// Stage 0: `base` expected tokens, 24 of them samples, but no more than `limit` tokens.
-Guide guide_open(uint row, float base, float limit)
+// Stage 0: `base` expected tokens, 24 of them samples unless the light tokens hold no more than
+// `negligible` of all weight; but no more than `limit` tokens.
+Guide guide_open(uint row, float base, float limit, float negligible)
 {
     Guide most = guide_solve(row, GUIDE_TOKENS, limit);
     Guide wanted = guide_solve(row, GUIDE_TOKENS, base);
     Guide enough = guide_solve(row, GUIDE_SAMPLES, 24.0);
-    if (!enough.found || enough.scale > wanted.scale) {
+    float all = guide_of(row, 0.0).light;
+    bool rest = !wanted.found || wanted.light > negligible * all;
+    if (rest && (!enough.found || enough.scale > wanted.scale)) {
         wanted = enough;
     }
     return !wanted.found || wanted.scale > most.scale ? most : wanted;
@@ -135,7 +155,7 @@ Guide guide_open(uint row, float base, float limit)
 // Half of the candidates or more: streaming everything is cheaper.
 bool guide_is_dense(Guide guide, uint candidates)
 {
-    return !guide.found || 2.0 * guide.tokens >= float(candidates);
+    return !guide.found || 2.0 * guide_tokens(guide) >= float(candidates);
 }
 
 uint guide_candidates(uint group)

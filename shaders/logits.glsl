@@ -88,14 +88,15 @@ float finish_logit(float product)
     return SOFTCAP > 0.0 ? SOFTCAP * tanh_accurate(logit / SOFTCAP) : logit;
 }
 
-// Logits of the tokens in tile_token, which the caller has written; NO_TOKEN becomes MASKED.
-// Starts and ends with a barrier. Sums run in a fixed order, so they do not depend on the subgroup size.
-void tile_logits(uint sequence, uint kv_head)
+// Logits of the first `count` tokens in tile_token, which the caller has written; NO_TOKEN becomes
+// MASKED. Starts and ends with a barrier. Sums run in a fixed order, so they do not depend on the
+// subgroup size.
+void tile_logits(uint sequence, uint kv_head, uint count)
 {
     barrier();
     uint tid = gl_LocalInvocationID.x;
     uint lane = tid % LANES;
-    for (uint slot = tid / LANES; slot < TILE; slot += SLOTS) {
+    for (uint slot = tid / LANES; slot < count; slot += SLOTS) {
         uint token = tile_token[slot];
         if (token == NO_TOKEN) {
             continue;
@@ -123,7 +124,7 @@ void tile_logits(uint sequence, uint kv_head)
         }
     }
     barrier();
-    for (uint i = tid; i < HEAD_QUADS * TILE; i += WG) {
+    for (uint i = tid; i < HEAD_QUADS * count; i += WG) {
         uint slot = i / HEAD_QUADS;
         uint quad = i % HEAD_QUADS;
         vec4 sum = vec4(0.0);

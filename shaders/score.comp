@@ -38,7 +38,7 @@ void main()
         for (uint slot = tid; slot < TILE; slot += WG) {
             tile_token[slot] = base + slot < end ? base + slot : NO_TOKEN;
         }
-        tile_logits(group_sequence(group), group_kv_head(group));
+        tile_logits(group_sequence(group), group_kv_head(group), min(TILE, end - base));
         if (head < heads) {
             uint count = min(TILE, end - base);
             for (uint slot = tid % HEAD_LANES; slot < count; slot += HEAD_LANES) {

@@ -115,7 +115,7 @@
 #define VSA_ID_GUIDED          60  /* the method is guided: samples carry their own probability */
 #define VSA_ID_TOP_P           61  /* f32; above 0 the method is topp */
 #define VSA_ID_VALUE_FLOOR     62
-#define VSA_ID_NORMS           63  /* partials carry sum w |v|^2 */
+#define VSA_ID_NORMS           63  /* VSA_NORMS_...: what partials say about |v| */
 #define VSA_ID_BINS_OFFSET     64  /* words into CONTROL: guided, [row][VSA_GUIDE_BINS] */
 #define VSA_ID_SHIFTS_OFFSET   65  /* words into LISTS: guided, f32 ln pi of every sample */
 #define VSA_ID_STATE_STRIDE    66  /* norm blocks per (sequence, KV head) */
@@ -131,7 +131,17 @@
                                   number of half words */
 #define VSA_ID_V_ODD           76
 #define VSA_ID_KEEP_LOGITS     77  /* attend: the logits of samples replace their estimates in SCORES */
-#define VSA_ID_COUNT           78
+#define VSA_ID_PROBE_OFFSET    78  /* words into PARTIALS: guided, scores of the probe
+                                  [row][VSA_PROBE_TOKENS] */
+#define VSA_ID_MASSES_OFFSET   79  /* words into PARTIALS: guided, exact scorer: maximum and sum w
+                                  [row][score chunk][4] */
+#define VSA_ID_HEAVY_OFFSET    80  /* words into LISTS: guided, bits of heavy tokens, as those of
+                                  BITS_OFFSET */
+#define VSA_ID_SAMPLED_OFFSET  81  /* bits of sampled tokens */
+#define VSA_ID_OWN_QUERIES     82  /* compact scorers: every invocation holds the queries itself */
+#define VSA_ID_NEGLIGIBLE      83  /* f32, guided: share of the weight that needs no samples at first */
+#define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again */
+#define VSA_ID_COUNT           85
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -158,12 +168,21 @@
 #define VSA_GUIDE_STEP     16
 #define VSA_HEAVY          0.5   /* guided: a token of this probability is read surely */
 #define VSA_HASH_START     0x9e3779b9u /* key(r) of "Guided" */
+#define VSA_PROBE_START    0x3c6ef372u /* key(r) of "Probe" */
+#define VSA_PROBE_RUN      8     /* neighbouring tokens of the probe: 32 bytes of a word each */
+#define VSA_PROBE_RUNS     256
+#define VSA_PROBE_TOKENS   (VSA_PROBE_RUN * VSA_PROBE_RUNS)
+#define VSA_PROBE_CHUNK    256   /* tokens per workgroup of the probe */
 
 /* Radix select: three digits of 11, 11 and 10 bits. */
 #define VSA_RADIX_BINS  2048
 #define VSA_HIST_WORDS  (3 * VSA_RADIX_BINS)
 
-/* A softmax partial: maximum, sum w, sum w^2, sum w |v|^2, then head_dim_v sums of w v. */
+#define VSA_NORMS_NONE     0
+#define VSA_NORMS_SUM      1   /* sum w |v|^2 */
+#define VSA_NORMS_LARGEST  2   /* an upper bound of the largest |v|^2 of the items */
+
+/* A softmax partial: maximum, sum w, sum w^2, what VSA_ID_NORMS says, then head_dim_v sums of w v. */
 #define VSA_PARTIAL_MAX     0
 #define VSA_PARTIAL_SUM     1
 #define VSA_PARTIAL_SQUARES 2
@@ -177,10 +196,12 @@
 #define VSA_QUERY_HEADER     4
 
 /* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
-/* [0, VSA_MAX_RANGES): the dense fallback. Then VSA_MAX_RANGES for each of the 3 extensions. */
+/* [0, VSA_MAX_RANGES): the dense fallback. Then VSA_MAX_RANGES for the samples of each of the 3
+ * extensions, then for their scans. */
 #define VSA_ARGS_WORDS      4
-#define VSA_ARGS_SETS       4
+#define VSA_ARGS_SETS       7
 #define VSA_ARGS_DENSE      0
+#define VSA_ARGS_SCAN       3   /* plus the extension's number */
 #define VSA_ARGS_TOTAL      (VSA_ARGS_SETS * VSA_MAX_RANGES * VSA_ARGS_WORDS)
 
 /* ---- CONTROL: group record ---- */
@@ -198,6 +219,7 @@
 #define VSA_G_KEY1       11
 #define VSA_G_PREFIX     12  /* radix select: 2 words for each finished digit: bits, still wanted */
 #define VSA_G_EXTENDED   18  /* guided: the last stage that some row asked for */
+#define VSA_G_SCANNED    19  /* guided: the last stage that asked for a scan of all keys */
 #define VSA_G_WORDS      20
 
 /* ---- CONTROL: row record ---- */
@@ -211,6 +233,7 @@
 #define VSA_R_GATHERED   7   /* rows of V gathered so far */
 #define VSA_R_FLAGS      8
 #define VSA_R_RADIUS     9   /* strict guided: f32 largest |v| */
+#define VSA_R_KEPT       10  /* guided: f32 c of the last scan */
 #define VSA_R_WORDS      12
 
 /* ---- push constants ---- */
@@ -234,15 +257,17 @@
     VSA_WORD first_y;                                                                      \
     VSA_WORD chunk_tokens; /* tokens per dense split */                                    \
     VSA_WORD capacity;     /* indices per row */                                           \
-    VSA_WORD items;        /* attend, sparse: VSA_ITEMS_EXACT or VSA_ITEMS_SAMPLES */      \
+    VSA_WORD items;        /* attend, sparse: VSA_ITEMS_EXACT or VSA_ITEMS_SAMPLES; guided,
+                              scores: 1 for the probe */                                   \
     VSA_WORD dense_nx;     /* workgroups per range of the indirect dense pass */           \
     VSA_WORD dense_ny;                                                                     \
-    VSA_WORD dense_rx;     /* ranges along x, and in total */                              \
-    VSA_WORD dense_ranges;                                                                 \
-    VSA_WORD sample_nx;    /* the same for the extensions */                               \
+    VSA_WORD dense_rx;     /* ranges along x */                                            \
+    VSA_WORD sample_nx;    /* the same for the extensions' samples */                      \
     VSA_WORD sample_ny;                                                                    \
     VSA_WORD sample_rx;                                                                    \
-    VSA_WORD sample_ranges;
+    VSA_WORD scan_nx;      /* and their scans */                                           \
+    VSA_WORD scan_ny;                                                                      \
+    VSA_WORD scan_rx;
 
 #ifndef VSA_GLSL
 typedef struct vsai_push {

@@ -9,8 +9,9 @@
 #include "shader.h"
 
 enum {
-    NEEDS_SPARSE = 1, NEEDS_EXACT_SCORES, NEEDS_COMPACT, NEEDS_KEYS, NEEDS_PAGES, NEEDS_RANKS, NEEDS_REFINE, NEEDS_TOP_P, NEEDS_DRAWS,
-    NEEDS_MOMENTS, NEEDS_GUIDED, NEEDS_COMBINE, NEEDS_NORMS
+    NEEDS_SPARSE = 1, NEEDS_EXACT_SCORES, NEEDS_COMPACT, NEEDS_COMPACT_SCORES, NEEDS_EXACT_SCAN,
+    NEEDS_COMPACT_SCAN, NEEDS_KEYS, NEEDS_PAGES, NEEDS_RANKS, NEEDS_REFINE, NEEDS_TOP_P,
+    NEEDS_DRAWS, NEEDS_MOMENTS, NEEDS_GUIDED, NEEDS_COMBINE, NEEDS_NORMS
 };
 
 /* One row per kernel. */
@@ -28,24 +29,25 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .workgroup = 64, .only_dense = 1},
     [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .needs = NEEDS_EXACT_SCORES},
     [VSAI_KERNEL_QUERY] = {.shader = "query", .workgroup = 64, .needs = NEEDS_COMPACT},
-    [VSAI_KERNEL_SCORE_KEYS] = {.shader = "score_keys", .needs = NEEDS_COMPACT},
+    [VSAI_KERNEL_SCORE_KEYS] = {.shader = "score_keys", .needs = NEEDS_COMPACT_SCORES},
+    [VSAI_KERNEL_SCAN] = {.shader = "scan", .reads_kv = 1, .needs = NEEDS_EXACT_SCAN},
+    [VSAI_KERNEL_SCAN_KEYS] = {.shader = "scan_keys", .needs = NEEDS_COMPACT_SCAN},
     [VSAI_KERNEL_RANK] = {.shader = "rank", .workgroup = 256, .needs = NEEDS_RANKS},
     [VSAI_KERNEL_REFINE] = {.shader = "refine", .workgroup = 256, .needs = NEEDS_REFINE},
     [VSAI_KERNEL_MASS] = {.shader = "mass", .workgroup = 256, .needs = NEEDS_TOP_P},
     [VSAI_KERNEL_FIND] = {.shader = "find", .workgroup = 256, .needs = NEEDS_TOP_P},
     [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .needs = NEEDS_RANKS},
     [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .needs = NEEDS_RANKS},
-    [VSAI_KERNEL_WEIGH] = {.shader = "weigh", .workgroup = 256, .needs = NEEDS_GUIDED},
-    [VSAI_KERNEL_GUIDE] = {.shader = "guide", .workgroup = 256, .needs = NEEDS_GUIDED},
-    [VSAI_KERNEL_PICK] = {.shader = "pick", .workgroup = 256, .needs = NEEDS_GUIDED},
-    [VSAI_KERNEL_PLACE] = {.shader = "place", .workgroup = 256, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_GUIDE] = {.shader = "guide", .workgroup = 64, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_PICK] = {.shader = "pick", .workgroup = 64, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_PLACE] = {.shader = "place", .workgroup = 64, .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_RESIDUAL] = {.shader = "residual", .workgroup = 256, .needs = NEEDS_MOMENTS},
     [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_DRAWS},
     [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .needs = NEEDS_SPARSE,
                                    .sparse_items = 1},
     [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .reads_kv = 1},
-    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 256, .needs = NEEDS_COMBINE},
-    [VSAI_KERNEL_COMBINE_GUIDED] = {.shader = "combine_guided", .workgroup = 256,
+    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 64, .needs = NEEDS_COMBINE},
+    [VSAI_KERNEL_COMBINE_GUIDED] = {.shader = "combine_guided", .workgroup = 64,
                                     .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .needs = NEEDS_SPARSE},
     [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .workgroup = 128, .only_dense = 1},
@@ -64,9 +66,15 @@ static int method_has(const vsai_shape *shape, int needs)
     case NEEDS_SPARSE:
         return shape->info.policy.method != VSA_METHOD_DENSE;
     case NEEDS_EXACT_SCORES:
-        return shape->method.scores && shape->keys_stride == 0;
+        return shape->method.scores && shape->keys_stride == 0 && !shape->method.guided;
     case NEEDS_COMPACT:
         return shape->keys_stride != 0;
+    case NEEDS_COMPACT_SCORES:
+        return shape->keys_stride != 0 && !shape->method.guided;
+    case NEEDS_EXACT_SCAN:
+        return shape->keys_stride == 0 && shape->method.guided;
+    case NEEDS_COMPACT_SCAN:
+        return shape->keys_stride != 0 && shape->method.guided;
     case NEEDS_KEYS:
         return shape->keys_stride != 0 && shape->info.policy.scorer != VSA_SCORER_PAGE;
     case NEEDS_PAGES:

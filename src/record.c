@@ -14,7 +14,7 @@ typedef struct recorder {
     vsai_push push;
     uint32_t groups;          /* of this step */
     uint32_t score_chunks, select_chunks, dense_chunks;
-    vsai_ranges dense, samples;
+    vsai_ranges dense, samples, scans;   /* of the stages that are dispatched indirectly */
 } recorder;
 
 /* ----------------------------------------------------------------- helpers */
@@ -22,6 +22,11 @@ typedef struct recorder {
 static uint32_t or_one(uint32_t value)
 {
     return value != 0 ? value : 1;
+}
+
+static uint32_t max32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
 }
 
 static uint32_t chunks_of(uint32_t tokens, uint32_t chunk)
@@ -55,6 +60,7 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
     const vsa_plan_create_info *info;
     vsa_result result;
     uint32_t cells;
+    uint32_t most;   /* dispatches of one stage */
 
     if (layer == NULL || cmd == VK_NULL_HANDLE || step == NULL) {
         return VSA_ERROR_INVALID_ARGUMENT;
@@ -91,18 +97,24 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
         VSA_RANDOM_GROUPS, cells, info->kv_heads * shape->blocks,
         chunks_of(step->max_length_tokens, (shape->method.guided ? 1 : 2) * VSA_RANDOM_GROUPS),
         info->max_dispatch_tokens);
+    r->scans = vsai_ranges_make(r->score_chunks, cells, info->kv_heads * shape->blocks,
+                                VSA_SCORE_CHUNK, info->max_dispatch_tokens);
     r->push.dense_nx = r->dense.nx;
     r->push.dense_ny = r->dense.ny;
     r->push.dense_rx = r->dense.rx;
-    r->push.dense_ranges = vsai_ranges_count(&r->dense);
     r->push.sample_nx = r->samples.nx;
     r->push.sample_ny = r->samples.ny;
     r->push.sample_rx = r->samples.rx;
-    r->push.sample_ranges = vsai_ranges_count(&r->samples);
-    if (r->push.dense_ranges > VSA_MAX_RANGES || r->push.sample_ranges > VSA_MAX_RANGES) {
+    r->push.scan_nx = r->scans.nx;
+    r->push.scan_ny = r->scans.ny;
+    r->push.scan_rx = r->scans.rx;
+    most = vsai_ranges_count(&r->dense);
+    most = max32(most, vsai_ranges_count(&r->samples));
+    most = max32(most, shape->method.guided ? vsai_ranges_count(&r->scans) : 0);
+    if (most > VSA_MAX_RANGES) {
         return vsai_fail(&layer->plan->context->log, VSA_ERROR_UNSUPPORTED_CONFIG,
                          "the step needs %u dispatches for one stage, limit %u: raise "
-                         "max_dispatch_tokens", r->push.dense_ranges, VSA_MAX_RANGES);
+                         "max_dispatch_tokens", most, VSA_MAX_RANGES);
     }
     r->vk->CmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE,
                                  layer->plan->pipeline_layout, 0, 1, &layer->set, 0, NULL);
@@ -196,6 +208,28 @@ static void dispatch(const recorder *r, vsai_kernel kernel, uint32_t total_x, ui
 
 /* ------------------------------------------------------------------ stages */
 
+static vsai_kernel scan_kernel(const recorder *r)
+{
+    return r->shape->keys_stride != 0 ? VSAI_KERNEL_SCAN_KEYS : VSAI_KERNEL_SCAN;
+}
+
+/* Method guided: a few scores say how likely each token is to be read, then all are scored. */
+static void record_scan(recorder *r)
+{
+    const uint32_t cells = r->groups * r->shape->blocks;
+    const uint32_t kv_cells = r->shape->info.kv_heads * r->shape->blocks;
+
+    barrier_stage(r);
+    r->push.items = 1;
+    dispatch(r, scan_kernel(r), VSA_PROBE_TOKENS / VSA_PROBE_CHUNK, cells, kv_cells,
+             VSA_PROBE_CHUNK);
+    barrier_stage(r);
+    r->push.items = 0;
+    dispatch(r, VSAI_KERNEL_GUIDE, 1, r->groups * r->shape->group, r->shape->info.q_heads, 1);
+    barrier_stage(r);
+    dispatch_ranges(r, scan_kernel(r), &r->scans);
+}
+
 static void record_score(recorder *r)
 {
     const uint32_t kv_heads = r->shape->info.kv_heads;
@@ -208,9 +242,14 @@ static void record_score(recorder *r)
     if (r->shape->keys_stride != 0) {
         dispatch(r, VSAI_KERNEL_QUERY, 1, r->groups * r->shape->group, r->shape->info.q_heads, 1);
     }
+    if (r->shape->method.guided) {
+        record_scan(r);
+        return;
+    }
     barrier_stage(r);
-    dispatch(r, r->shape->keys_stride != 0 ? VSAI_KERNEL_SCORE_KEYS : VSAI_KERNEL_SCORE, r->score_chunks, r->groups * r->shape->blocks,
-             kv_heads * r->shape->blocks, VSA_SCORE_CHUNK);
+    dispatch(r, r->shape->keys_stride != 0 ? VSAI_KERNEL_SCORE_KEYS : VSAI_KERNEL_SCORE,
+             r->score_chunks, r->groups * r->shape->blocks, kv_heads * r->shape->blocks,
+             VSA_SCORE_CHUNK);
 }
 
 static void select_step(recorder *r, vsai_kernel kernel, uint32_t digit)
@@ -241,13 +280,7 @@ static void weigh_step(recorder *r, vsai_kernel kernel, uint32_t digit)
 
 static void record_select(recorder *r)
 {
-    if (!r->shape->method.scores) {
-        return;
-    }
-    if (r->shape->method.guided) {
-        weigh_step(r, VSAI_KERNEL_WEIGH, 0);
-        barrier_stage(r);
-        dispatch(r, VSAI_KERNEL_GUIDE, 1, r->groups * r->shape->group, r->shape->info.q_heads, 1);
+    if (!r->shape->method.scores || r->shape->method.guided) {
         return;
     }
     select_step(r, VSAI_KERNEL_RANK, 0);
@@ -273,6 +306,12 @@ static void record_sample(recorder *r, uint32_t stage)
         return;
     }
     if (r->shape->method.guided) {
+        if (stage > 0) {
+            barrier_stage(r);
+            r->push.round = stage;
+            r->push.items = 0;
+            dispatch_indirect(r, scan_kernel(r), &r->scans, VSA_ARGS_SCAN + stage);
+        }
         select_step(r, VSAI_KERNEL_PICK, stage);
         select_step(r, VSAI_KERNEL_PLACE, stage);
         return;

@@ -326,8 +326,13 @@ static void size_lists(vsai_shape *shape)
     if (!shape->method.samples) {
         return;
     }
-    shape->norms = policy->value_floor > 0.0f ||
-                   (shape->method.guided && policy->bound == VSA_BOUND_STRICT);
+    if (policy->value_floor > 0.0f ||
+        (shape->method.guided && policy->bound == VSA_BOUND_STRICT)) {
+        shape->norms = VSA_NORMS_SUM;
+    } else if (shape->method.guided && policy->scorer == VSA_SCORER_EXACT &&
+               policy->target != VSA_TARGET_DENOMINATOR) {
+        shape->norms = VSA_NORMS_LARGEST;
+    }
     if (shape->method.guided) {
         shape->sample_stride = info->max_tokens;
         if (policy->bound == VSA_BOUND_STRICT && policy->target != VSA_TARGET_DENOMINATOR) {
@@ -373,11 +378,15 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     c[VSA_ID_COUNTS_OFFSET] = (uint32_t)at;
     words[VSAI_REGION_CONTROL] = at + groups * chunks * 2;
 
-    at = groups * shape->token_stride;
+    at = shape->method.ranks ? groups * shape->token_stride : 0;
     c[VSA_ID_TOP_OFFSET] = (uint32_t)at;
     at += groups * shape->top_k_max;
     c[VSA_ID_BITS_OFFSET] = (uint32_t)at;
     at += groups * (shape->token_stride / 32);
+    c[VSA_ID_HEAVY_OFFSET] = (uint32_t)at;
+    at += shape->method.guided ? groups * (shape->token_stride / 32) : 0;
+    c[VSA_ID_SAMPLED_OFFSET] = (uint32_t)at;
+    at += shape->method.guided ? groups * (shape->token_stride / 32) : 0;
     c[VSA_ID_SAMPLES_OFFSET] = (uint32_t)at;
     at += groups * shape->sample_stride;
     c[VSA_ID_SHIFTS_OFFSET] = (uint32_t)at;
@@ -390,6 +399,10 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     at += rows * shape->dense_splits * partial;
     c[VSA_ID_MOMENTS_OFFSET] = (uint32_t)at;
     at += rows * chunks * 4;
+    c[VSA_ID_MASSES_OFFSET] = (uint32_t)at;
+    at += shape->method.guided ? rows * (shape->token_stride / VSA_SCORE_CHUNK) * 4 : 0;
+    c[VSA_ID_PROBE_OFFSET] = (uint32_t)at;
+    at += shape->method.guided ? rows * VSA_PROBE_TOKENS : 0;
     c[VSA_ID_CENTRE_OFFSET] = (uint32_t)at;
     at += shape->norm_blocks != 0 ? rows * shape->info.head_dim_v : 0;
     c[VSA_ID_QUERIES_OFFSET] = (uint32_t)at;
@@ -450,6 +463,18 @@ static uint32_t sample_limit(const vsa_policy *policy)
     return end;
 }
 
+/* Guided: what a scan keeps has to last for the extensions, whose samples grow like 1 / epsilon^2. A
+ * scan that was too short is repeated, so this is a matter of time alone. */
+static float keep_growth(const vsa_policy *policy)
+{
+    const float wanted = 0.05f / (policy->epsilon * policy->epsilon);
+
+    if (policy->bound == VSA_BOUND_STRICT) {
+        return 1.0f;   /* every stage draws afresh */
+    }
+    return wanted < 2.0f ? 2.0f : wanted > 16.0f ? 16.0f : wanted;
+}
+
 static void fill_policy_constants(vsai_shape *shape)
 {
     const vsa_policy *policy = &shape->info.policy;
@@ -495,6 +520,10 @@ static void fill_policy_constants(vsai_shape *shape)
     c[VSA_ID_Z_TWO_SIDED] =
         float_bits((float)vsai_normal_upper_quantile((double)policy->delta / 2.0));
     c[VSA_ID_T31_SQUARED] = float_bits((float)(t31 * t31));
+    c[VSA_ID_KEEP] = float_bits(keep_growth(policy));
+    if (shape->norms == VSA_NORMS_LARGEST) {
+        c[VSA_ID_NEGLIGIBLE] = float_bits(policy->epsilon / 8.0f);
+    }
     c[VSA_ID_DENSE_ON_MISS] = policy->on_miss == VSA_MISS_DENSE;
 }
 
@@ -517,6 +546,7 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_KV_HEADS] = info->kv_heads;
     c[VSA_ID_HEAD_BLOCK] = shape->head_block;
     c[VSA_ID_LANES] = info->tuning.lanes;
+    c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->own_queries;
     c[VSA_ID_REPEAT] = info->tuning.repeat;
     c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
@@ -605,6 +635,7 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     if (result != VSA_SUCCESS) {
         return result;
     }
+    shape->own_queries = limits->is_cpu;
     shape->groups = info->max_sequences * info->max_queries * info->kv_heads;
     shape->rows = shape->groups * shape->group;
     shape->dense_splits = (uint32_t)min64(

@@ -10,19 +10,26 @@ enum { MIN_SAMPLES = 8, STAGES = REF_MAX_EXTENSIONS + 1 };
 #define HEAVY         0.5              /* probability from which on a token is read surely */
 #define LEAST_GROWTH  (1 + 1.0 / 16)   /* of c, or of 1 / A */
 #define STRICT_MARGIN 1.1              /* of c */
+#define FEW_GROWTH    2                /* of c, least, when there are too few samples to judge by */
+#define NOTHING       1.9e-6           /* a share of D that f32 cannot tell from 0 */
 
 /* Bound clt, of 1 / A, by extension: no extension follows the last. */
 static const double margin[STAGES - 1] = { 3.0 / 16, 3.0 / 16, 1.0 / 2 };
 /* Bound strict: shares of delta that the stages spend. */
 static const double stage_share[STAGES] = { 0.02, 0.9, 0.06, 0.02 };
 
-static double row_maximum(const ref_group *group, uint32_t head)
+static void make_probe(const vsa_policy *policy, const ref_group *group, ref_probe *out)
 {
-    double maximum = -INFINITY;
-    for (uint32_t i = 0; i < group->length; i++) {
-        maximum = fmax(maximum, group->logits[head][i]);
-    }
-    return maximum;
+    ref_exact_set set;
+    ref_exact_counts(policy, group->length, &set);
+    ref_probe_make(&group->key, set.sink_end, set.window_begin, out);
+}
+
+/* Is the error that the light tokens as a whole can make known? Then few of them will do. */
+static int knows_rest(const vsa_policy *policy)
+{
+    return policy->bound == VSA_BOUND_CLT && policy->target != VSA_TARGET_DENOMINATOR
+           && !(policy->value_floor > 0);
 }
 
 /* ------------------------------------------------------------------ draws */
@@ -32,15 +39,17 @@ void ref_guided_draw_stage(const vsa_policy *policy, const ref_group *group, con
 {
     uint32_t length = group->length, count = 0;
     ref_exact_set set;
+    ref_probe probe;
     ref_exact_counts(policy, length, &set);
+    make_probe(policy, group, &probe);
     *out = (ref_guided_draw){ .member = malloc(length),
                               .probability = calloc(length, sizeof(double)),
                               .samples = malloc(length * sizeof(uint32_t)) };
     for (uint32_t head = 0; head < group->heads; head++) {
-        double maximum = row_maximum(group, head);
+        double reference = ref_probe_reference(&probe, group->logits[head]);
         for (uint32_t i = set.sink_end; c[head] > 0 && i < set.window_begin; i++) {
-            double wish = c[head] * exp(group->logits[head][i] - maximum);
-            out->probability[i] = fmax(out->probability[i], wish);
+            double wish = c[head] * exp(group->logits[head][i] - reference);
+            out->probability[i] = fmax(out->probability[i], fmin(wish, 1));
         }
     }
     uint32_t start = 0x9e3779b9u + (policy->bound == VSA_BOUND_STRICT ? stage : 0);
@@ -85,8 +94,10 @@ void ref_guided_draw_free(ref_guided_draw *draw)
 
 typedef struct sample {
     ref_sums exact, groups[REF_GROUPS], all;   /* of the samples: weights are x = w / pi */
-    double   W, A, Q;   /* of the candidates below HEAVY: sum w, w^2 (1 / pi - 1), w^2 */
-    double   radius;   /* r = max |v|, over all tokens */
+    double   D, W;          /* sum of w: of all tokens; of the light ones */
+    double   certainty;     /* pi~ */
+    double   radius;        /* max |v| over all tokens */
+    double   read_radius;   /* over those that were read */
 } sample;
 
 static uint32_t group_count(const ref_guided_draw *draw)
@@ -94,60 +105,102 @@ static uint32_t group_count(const ref_guided_draw *draw)
     return draw->sample_count < REF_GROUPS ? draw->sample_count : REF_GROUPS;
 }
 
+static double length_of(const float *v, uint32_t head_dim)
+{
+    double norm2 = 0;
+    for (uint32_t c = 0; c < head_dim; c++) {
+        norm2 += (double)v[c] * (double)v[c];
+    }
+    return sqrt(norm2);
+}
+
 static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *draw,
-                  double maximum, sample *s)
+                  double reference, sample *s)
 {
     const double *logits = group->logits[head];
+    double W = 0, squares = 0, certain = 0;   /* of the samples: sum x^2, x^2 pi */
     int finite = 1;
     memset(s, 0, sizeof *s);
     for (uint32_t i = 0; i < group->length && finite; i++) {
         const float *v = group->v + i * group->v_stride;
-        double weight = exp(logits[i] - maximum), pi = draw->probability[i], norm2 = 0;
-        for (uint32_t c = 0; c < group->head_dim; c++) {
-            norm2 += (double)v[c] * (double)v[c];
-        }
-        s->radius = fmax(s->radius, sqrt(norm2));
+        double weight = exp(logits[i] - reference), length = length_of(v, group->head_dim);
+        s->radius = fmax(s->radius, length);
         if (draw->member[i]) {
+            s->read_radius = fmax(s->read_radius, length);
             finite = ref_sums_add(&s->exact, v, group->head_dim, weight);
         } else {
-            s->W += weight;
-            s->A += weight * weight * (1 / pi - 1);
-            s->Q += weight * weight;
+            W += weight;
         }
     }
     for (uint32_t j = 0; j < draw->sample_count && finite; j++) {
         uint32_t i = draw->samples[j];
-        double x = exp(logits[i] - maximum) / draw->probability[i];
-        finite = ref_sums_add(&s->groups[j % group_count(draw)], group->v + i * group->v_stride,
-                              group->head_dim, x);
+        const float *v = group->v + i * group->v_stride;
+        double pi = draw->probability[i], x = exp(logits[i] - reference) / pi;
+        squares += x * x;
+        certain += x * x * pi;
+        s->read_radius = fmax(s->read_radius, length_of(v, group->head_dim));
+        finite = ref_sums_add(&s->groups[j % group_count(draw)], v, group->head_dim, x);
     }
     for (uint32_t g = 0; g < REF_GROUPS; g++) {
         ref_sums_merge(&s->all, &s->groups[g], group->head_dim);
     }
+    s->D = s->exact.weight + W;
+    s->W = W > NOTHING * s->D ? W : 0;
+    s->certainty = squares > 0 ? certain / squares : 0;
     return finite;
 }
 
-/* Bound clt: the ratio estimate and its error. Returns what A would have to be. */
-static double clt(const vsa_policy *policy, const ref_group *group, const sample *s,
-                  uint32_t groups, ref_guided_estimate *e)
+/* The light tokens' mean and its estimate are both shorter than the longest value, if that was
+ * among those read. */
+static double rest_error(const vsa_policy *policy, const sample *s, double length)
 {
-    double epsilon = (double)policy->epsilon, eta = (double)policy->value_floor;
-    double R = s->W > 0 ? s->W / s->all.weight : 0, V = 0;
+    double rest = s->W > 0 ? 2 * (s->W / s->D + 1e-6) * s->read_radius : 0;
+    return knows_rest(policy) && rest < length ? rest / (length - rest) : (double)INFINITY;
+}
+
+/* Bound clt: the ratio estimate and its error. Returns size^2. */
+static double clt(const vsa_policy *policy, const ref_group *group, const sample *s,
+                  uint32_t samples, ref_guided_estimate *e)
+{
+    uint32_t groups = samples < REF_GROUPS ? samples : REF_GROUPS;
+    double R = s->W > 0 && samples > 0 ? s->W / s->all.weight : 0, V = 0;
     ref_spread spread = { 0 };
     for (uint32_t c = 0; c < group->head_dim; c++) {
-        e->out[c] = (s->exact.value[c] + R * s->all.value[c]) / e->denominator;
+        e->out[c] = (s->exact.value[c] + R * s->all.value[c]) / s->D;
+    }
+    double out2 = ref_dot(e->out, e->out, group->head_dim);
+    e->rest_error = rest_error(policy, s, sqrt(out2));
+    if (s->W > 0 && samples < MIN_SAMPLES) {
+        e->error = e->rest_error;
+        return out2;
     }
     if (s->W > 0) {
-        ref_group_spread(s->groups, groups, e->light_mean, R / e->denominator, group->head_dim,
+        ref_group_spread(s->groups, groups, e->light_mean, R / s->D, group->head_dim,
                          (double)policy->delta, &spread);
-        V = groups * spread.trace * s->A / (s->A + s->Q);
+        V = groups * spread.trace * (1 - s->certainty);
     }
-    double rms2 = (s->exact.norms + R * s->all.norms) / e->denominator;
-    double size2 = ref_relative_size(ref_dot(e->out, e->out, group->head_dim), V, eta, rms2,
-                                     &e->flags);
+    double rms2 = (s->exact.norms + R * s->all.norms) / s->D;
+    double size2 = ref_relative_size(out2, V, (double)policy->value_floor, rms2, &e->flags);
     e->rank = spread.rank;
-    e->error = size2 > 0 ? sqrt(spread.quantile * V / size2) : (double)INFINITY;
-    return s->A * epsilon / e->error * epsilon / e->error;
+    e->error = size2 > 0 ? fmin(sqrt(spread.quantile * V / size2), e->rest_error)
+                         : (double)INFINITY;
+    return size2;
+}
+
+/* Bound clt: the next stage's scale, and in *wanted that without a margin. */
+static ref_scale clt_scale(const vsa_policy *policy, const ref_bins *bins, double c, int few,
+                           uint32_t stage, double error, ref_scale *wanted)
+{
+    double epsilon = (double)policy->epsilon, ratio = epsilon / error;
+    double more = stage + 1 < STAGES ? 1 + margin[stage] : 1;
+    double A = ref_scale_of(bins, c).squares, own = A * ratio * ratio;
+    if (error > epsilon && (few || A <= 0)) {
+        ref_scale enough = ref_scale_for_samples(bins, REF_FEW_WANTED);
+        *wanted = ref_scale_of(bins, fmax(enough.c, FEW_GROWTH * c));
+        return *wanted;
+    }
+    *wanted = ref_scale_for_squares(bins, own);
+    return ref_scale_for_squares(bins, fmin(own / more, A / LEAST_GROWTH));
 }
 
 /* |error| D that Bernstein's inequality leaves: terms up to M, observed squares y. */
@@ -186,14 +239,17 @@ static double strict(const vsa_policy *policy, const ref_group *group, const sam
     uint32_t dim = group->head_dim;
     for (uint32_t i = 0; i < dim; i++) {
         double light = s->all.value[i] + (s->W - s->all.weight) * centre[i];
-        e->out[i] = (s->exact.value[i] + light) / e->denominator;
+        e->out[i] = (s->exact.value[i] + light) / s->D;
     }
+    e->rest_error = (double)INFINITY;
     double centre2 = ref_dot(centre, centre, dim);
-    double M = (s->radius + sqrt(centre2)) / c;
+    double R = s->radius + sqrt(centre2), M = R / c;
     double along = ref_dot(centre, s->all.value, dim);
     double y = (s->all.norms - 2 * along + centre2 * s->all.weight) / c;
     double bound = s->W > 0 ? bernstein(M, fmax(y, 0), stage_share[stage] * delta) : 0;
-    double own = bound / e->denominator, length = sqrt(ref_dot(e->out, e->out, dim));
+    /* Whatever was drawn, no more than this is off. */
+    double most = s->W > 0 ? (s->W + s->all.weight) * R : 0;
+    double own = fmin(bound, most) / s->D, length = sqrt(ref_dot(e->out, e->out, dim));
     e->error = own < length ? own / (length - own) : (double)INFINITY;
     if (e->error <= epsilon || stage + 1 == STAGES || s->W <= 0) {
         return c;
@@ -201,7 +257,7 @@ static double strict(const vsa_policy *policy, const ref_group *group, const sam
     double mean2 = ref_dot(e->light_mean, e->light_mean, dim);
     double next_M = (s->radius + sqrt(mean2)) / c;
     double next_y = fmax(s->all.norms - mean2 * s->all.weight, 0) / c;
-    double goal = epsilon * length * e->denominator / (1 + epsilon);
+    double goal = epsilon * length * s->D / (1 + epsilon);
     double light = ref_scale_of(bins, c).light, found = c, share = 1;
     /* A larger scale has fewer light tokens left: solved again with what the last answer leaves. */
     for (int i = 0; i < 3; i++) {
@@ -212,8 +268,12 @@ static double strict(const vsa_policy *policy, const ref_group *group, const sam
 }
 
 static ref_action decide(const vsa_policy *policy, uint32_t candidates, double c, uint32_t stage,
-                         double limit_c, ref_guided_estimate *e)
+                         double limit_c, double size2, ref_guided_estimate *e)
 {
+    if (size2 <= 0) {
+        e->flags |= VSA_CERTIFICATE_UNATTAINABLE;
+        return REF_ACTION_DENSE;
+    }
     if (e->error <= (double)policy->epsilon) {
         return REF_ACTION_MET;
     }
@@ -234,12 +294,14 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
 {
     sample *s = malloc(sizeof *s);
     ref_exact_set set;
+    ref_probe probe;
     ref_bins bins;
     int finite = 1;
     memset(e, 0, sizeof *e);
     ref_exact_counts(policy, group->length, &set);
+    make_probe(policy, group, &probe);
     uint32_t candidates = set.window_begin - set.sink_end;
-    e->shift = row_maximum(group, head);
+    e->shift = ref_probe_reference(&probe, group->logits[head]);
     for (uint32_t i = 0; i < group->length; i++) {
         finite = finite && isfinite(group->logits[head][i]);
     }
@@ -248,38 +310,37 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
         free(s);
         return;
     }
-    ref_bins_count(group->logits[head], set.sink_end, set.window_begin, e->shift, &bins);
-    e->denominator = s->exact.weight + s->W;
+    ref_bins_count(&probe, group->logits[head], &bins);
+    e->denominator = s->D;
     e->light_weight = s->W;
-    e->squares = s->A;
     for (uint32_t i = 0; i < group->head_dim && s->all.weight > 0; i++) {
         e->light_mean[i] = s->all.value[i] / s->all.weight;
     }
-    if (s->W > 0 && draw->sample_count < MIN_SAMPLES) {
-        e->action = REF_ACTION_DENSE;
-        free(s);
-        return;
-    }
+    int few = s->W > 0 && draw->sample_count < MIN_SAMPLES;
+    double size2;
+    ref_scale wanted;
     if (policy->bound == VSA_BOUND_STRICT) {
         double next = strict(policy, group, s, &bins, c, centre, stage, e);
+        size2 = ref_dot(e->out, e->out, group->head_dim);
         e->next = ref_scale_of(&bins, next);
-        e->wanted = (uint32_t)fmin(ceil(ref_scale_of(&bins, next / STRICT_MARGIN).tokens),
-                                   candidates);
+        wanted = ref_scale_of(&bins, next / STRICT_MARGIN);
     } else {
-        double squares = clt(policy, group, s, group_count(draw), e);
-        e->wanted = (uint32_t)fmin(ceil(ref_scale_for_squares(&bins, squares).tokens), candidates);
-        double more = stage + 1 < STAGES ? 1 + margin[stage] : 1;
-        e->next = ref_scale_for_squares(&bins, fmin(squares / more, s->A / LEAST_GROWTH));
+        size2 = clt(policy, group, s, draw->sample_count, e);
+        e->next = clt_scale(policy, &bins, c, few, stage, e->error, &wanted);
     }
     if (policy->target == VSA_TARGET_DENOMINATOR) {
         e->error = 0;
+        size2 = 1;
+    }
+    e->wanted = (uint32_t)fmin(ceil(wanted.tokens), candidates);
+    if (e->error <= 0 || size2 <= 0 || wanted.c <= 0) {
         e->wanted = draw->heavy_count + draw->sample_count;
     }
     ref_scale limit = { .c = (double)INFINITY };
     if (policy->max_samples != 0) {
         limit = ref_scale_for_tokens(&bins, ref_sample_limit(policy));
     }
-    e->action = decide(policy, candidates, c, stage, limit.c, e);
+    e->action = decide(policy, candidates, c, stage, limit.c, size2, e);
     if (e->next.c > limit.c) {
         e->next = limit;
     }
@@ -289,17 +350,22 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
 /* ------------------------------------------------------------------ the group */
 
 /* Stage 0: every row's scale, 0 where it is dense. Returns how many are not. */
-static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, double *c)
+static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, double *c,
+                             ref_row_result *out)
 {
     ref_exact_set set;
+    ref_probe probe;
+    double negligible = knows_rest(policy) ? (double)policy->epsilon / 8 : 0;
+    make_probe(policy, group, &probe);
     ref_exact_counts(policy, group->length, &set);
     uint32_t candidates = set.window_begin - set.sink_end, open = 0;
     uint32_t base = ref_base_samples(policy, candidates);
     for (uint32_t head = 0; head < group->heads && base > 0; head++) {
         ref_bins bins;
-        ref_bins_count(group->logits[head], set.sink_end, set.window_begin,
-                       row_maximum(group, head), &bins);
-        c[head] = ref_first_scale(&bins, base, fmin(candidates / 4.0, ref_sample_limit(policy))).c;
+        ref_bins_count(&probe, group->logits[head], &bins);
+        c[head] = ref_first_scale(&bins, base, fmin(candidates / 4.0, ref_sample_limit(policy)),
+                                  negligible).c;
+        out[head].flags = c[head] > 0 ? 0 : VSA_CERTIFICATE_UNATTAINABLE;
         open += c[head] > 0;
     }
     return open;
@@ -338,7 +404,7 @@ void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row
     double(*centre)[REF_MAX_DIM] = calloc(group->heads, sizeof *centre);
     ref_guided_draw draw = { 0 };
     memset(out, 0, group->heads * sizeof *out);
-    uint32_t extended = first_scales(policy, group, c);
+    uint32_t extended = first_scales(policy, group, c, out);
     for (uint32_t stage = 0; stage < STAGES && extended > 0; stage++) {
         ref_guided_draw_free(&draw);
         ref_guided_draw_stage(policy, group, c, stage, &draw);

@@ -13,7 +13,11 @@
 #define REF_GROUPS       VSA_SAMPLE_GROUPS
 #define REF_MAX_DIM      256
 #define REF_MAX_EXTENSIONS 3
-#define REF_BINS         512   /* guided: 16 bins per nat below the row's maximum */
+#define REF_BINS         512   /* guided: 16 bins per nat below the row's reference */
+#define REF_PROBE_RUN    8     /* guided: tokens that the probe takes together */
+#define REF_PROBE_RUNS   256
+#define REF_PAIR_BLOCK   8     /* the effective rank is taken from pairs inside such a block */
+#define REF_FEW_WANTED   24    /* guided: samples that say how much they vary */
 
 /* --------------------------------------------------------------- half.c: storage types */
 
@@ -261,13 +265,23 @@ typedef struct ref_group {
     ref_draw_key  key;
 } ref_group;
 
-/* A row's candidates counted by how far their logit lies below the row's maximum. */
+/* The candidates that are looked at before a scale is chosen; each stands for `step` tokens. */
+typedef struct ref_probe {
+    uint32_t tokens[REF_PROBE_RUNS * REF_PROBE_RUN];   /* ascending */
+    uint32_t count, step;
+} ref_probe;
+
+/* Candidates are the tokens [first, end). */
+void ref_probe_make(const ref_draw_key *key, uint32_t first, uint32_t end, ref_probe *out);
+/* m: the largest logit of the probe. */
+double ref_probe_reference(const ref_probe *probe, const double *logits);
+
+/* A row's candidates, as the probe has them, counted by how far their logit lies below m. */
 typedef struct ref_bins {
     uint32_t count[REF_BINS];
 } ref_bins;
 
-void ref_bins_count(const double *logits, uint32_t first, uint32_t end, double maximum,
-                    ref_bins *out);
+void ref_bins_count(const ref_probe *probe, const double *logits, ref_bins *out);
 
 /* A scale c and what it costs by the bins; c = 0: there is none. */
 typedef struct ref_scale {
@@ -275,6 +289,7 @@ typedef struct ref_scale {
     double sampled;   /* c T: expected samples */
     double tokens;    /* H + c T: expected tokens */
     double light;     /* T */
+    double squares;   /* A = max(T / c - Q, 0) */
 } ref_scale;
 
 ref_scale ref_scale_for_samples(const ref_bins *bins, double samples);
@@ -290,19 +305,20 @@ typedef struct ref_guided_draw {
     uint32_t  sample_count, heavy_count;
 } ref_guided_draw;
 
-/* Rows with c[head] = 0 take no part. Free with ref_guided_draw_free. */
+/* Scales are relative to m, as everywhere. Rows with c[head] = 0 take no part. Free with
+ * ref_guided_draw_free. */
 void ref_guided_draw_stage(const vsa_policy *policy, const ref_group *group, const double *c,
                            uint32_t stage, ref_guided_draw *out);
 void ref_guided_draw_free(ref_guided_draw *draw);
 
 typedef struct ref_guided_estimate {
-    double     shift;            /* the row's largest logit; sums are in units of its exp */
+    double     shift;            /* m; sums are in units of its exp */
     double     denominator;      /* D, exact */
     double     out[REF_MAX_DIM];
     double     light_mean[REF_MAX_DIM];   /* B / l */
     double     light_weight;     /* W */
-    double     squares;          /* A */
     double     rank;             /* h, bound clt */
+    double     rest_error;       /* what "the rest" bounds, bound clt; else infinite */
     double     error;            /* certified */
     uint32_t   flags;
     uint32_t   wanted;           /* tokens of this budget, before margin and max_samples */
@@ -310,8 +326,9 @@ typedef struct ref_guided_estimate {
     ref_action action;
 } ref_guided_estimate;
 
-/* Stage 0: `base` expected tokens, 24 of them samples, but no more than `limit` tokens. */
-ref_scale ref_first_scale(const ref_bins *bins, double base, double limit);
+/* Stage 0: `base` expected tokens, 24 of them samples unless the light tokens hold no more than
+ * `negligible` of all weight; but no more than `limit` tokens. */
+ref_scale ref_first_scale(const ref_bins *bins, double base, double limit, double negligible);
 
 /* One evaluation of row `head` after `stage`, which read `draw` for scale c. `centre` is a, bound
  * strict alone. */

@@ -1,4 +1,4 @@
-/* Method guided: the scale c of a row from its bins. "Choosing c". */
+/* Method guided: the probe, and the scale c of a row from its bins. "Probe", "Choosing c". */
 #include "reference.h"
 
 #include <math.h>
@@ -7,13 +7,42 @@
 /* Probability from which on a token is heavy. */
 #define HEAVY 0.5
 
-void ref_bins_count(const double *logits, uint32_t first, uint32_t end, double maximum,
-                    ref_bins *out)
+void ref_probe_make(const ref_draw_key *key, uint32_t first, uint32_t end, ref_probe *out)
 {
+    uint32_t first_run = first / REF_PROBE_RUN;
+    uint32_t end_run = (end + REF_PROBE_RUN - 1) / REF_PROBE_RUN;
+    uint32_t hash = ref_key(0x3c6ef372u, key);
+    uint32_t step = (end_run - first_run + REF_PROBE_RUNS - 1) / REF_PROBE_RUNS;
+    out->step = step > 0 ? step : 1;
+    out->count = 0;
+    for (uint32_t j = 0; j < REF_PROBE_RUNS; j++) {
+        uint32_t run = first_run + j * out->step + ref_chain(hash, j) % out->step;
+        for (uint32_t i = run * REF_PROBE_RUN; run < end_run && i < (run + 1) * REF_PROBE_RUN;
+             i++) {
+            if (i >= first && i < end) {
+                out->tokens[out->count++] = i;
+            }
+        }
+    }
+}
+
+double ref_probe_reference(const ref_probe *probe, const double *logits)
+{
+    double reference = -INFINITY;
+    for (uint32_t j = 0; j < probe->count; j++) {
+        reference = fmax(reference, logits[probe->tokens[j]]);
+    }
+    return reference;
+}
+
+void ref_bins_count(const ref_probe *probe, const double *logits, ref_bins *out)
+{
+    double reference = ref_probe_reference(probe, logits);
     memset(out, 0, sizeof *out);
-    for (uint32_t i = first; i < end; i++) {
-        double bin = floor(16 * (maximum - logits[i]));
-        out->count[bin < REF_BINS ? (uint32_t)bin : REF_BINS - 1]++;   /* NaN: the last */
+    for (uint32_t j = 0; j < probe->count; j++) {
+        double bin = floor(16 * (reference - logits[probe->tokens[j]]));
+        /* NaN: the last */
+        out->count[bin < REF_BINS ? (uint32_t)bin : REF_BINS - 1] += probe->step;
     }
 }
 
@@ -42,7 +71,7 @@ static bin_sums sums_from(const ref_bins *bins, uint32_t first)
 static ref_scale scale_made(double c, const bin_sums *s)
 {
     return (ref_scale){ .c = c, .sampled = c * s->light, .tokens = s->heavy + c * s->light,
-                        .light = s->light };
+                        .light = s->light, .squares = fmax(s->light / c - s->squares, 0) };
 }
 
 /* The first number of heavy bins that c fits: the next bin's probability is below HEAVY. */
@@ -93,11 +122,14 @@ ref_scale ref_scale_of(const ref_bins *bins, double c)
     return scale_made(c, &s);
 }
 
-ref_scale ref_first_scale(const ref_bins *bins, double base, double limit)
+ref_scale ref_first_scale(const ref_bins *bins, double base, double limit, double negligible)
 {
     ref_scale most = ref_scale_for_tokens(bins, limit);
     ref_scale wanted = ref_scale_for_tokens(bins, base);
-    ref_scale enough = ref_scale_for_samples(bins, 24);
-    wanted = enough.c <= 0 || enough.c > wanted.c ? enough : wanted;
+    ref_scale enough = ref_scale_for_samples(bins, REF_FEW_WANTED);
+    int alone = wanted.c > 0 && wanted.light <= negligible * sums_from(bins, 0).light;
+    if (!alone && (enough.c <= 0 || enough.c > wanted.c)) {
+        wanted = enough;
+    }
     return wanted.c <= 0 || wanted.c > most.c ? most : wanted;
 }

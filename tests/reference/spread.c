@@ -61,18 +61,19 @@ void ref_group_spread(const ref_sums *groups, uint32_t group_count, const double
             rho[g][c] -= mean[c];
         }
     }
-    double total = 0, pairs = 0;
+    double total = 0, products = 0, pairs = 0;
     for (uint32_t g = 0; g < group_count; g++) {
         total += ref_dot(rho[g], rho[g], head_dim);
         for (uint32_t other = 0; other < group_count; other++) {
-            if (other != g) {
+            if (other != g && other / REF_PAIR_BLOCK == g / REF_PAIR_BLOCK) {
                 double product = ref_dot(rho[g], rho[other], head_dim);
-                pairs += product * product;
+                products += product * product;
+                pairs++;
             }
         }
     }
     double T = total / (G - 1);
-    double t2 = pairs / (G * (G - 1)) - T * T / (G * G);
+    double t2 = products / pairs - T * T / (G * G);
     double rank = t2 > 0 ? 0.7 * T * T / t2 : head_dim;
     out->trace = T;
     out->rank = fmin(fmax(rank, 1), head_dim);

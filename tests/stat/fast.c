@@ -67,7 +67,7 @@ void stat_spread(const stat_groups *groups, uint32_t count, const float *centre,
 {
     float rho[REF_GROUPS][STAT_MAX_DIM], turned[STAT_MAX_DIM][REF_GROUPS];
     float mean[STAT_MAX_DIM] = { 0 };
-    double G = count, total = 0, pairs = 0;
+    double G = count, total = 0, products = 0, pairs = 0;
     memset(turned, 0, sizeof turned);
     for (uint32_t g = 0; g < count; g++) {
         for (uint32_t c = 0; c < dim; c++) {
@@ -82,17 +82,21 @@ void stat_spread(const stat_groups *groups, uint32_t count, const float *centre,
         }
     }
     for (uint32_t g = 0; g < count; g++) {
-        vecf low = vec_set(0), high = vec_set(0);
+        vecf row = vec_set(0);   /* with the groups of its own half */
         for (uint32_t c = 0; c < dim; c++) {
-            low += rho[g][c] * vec_load(&turned[c][0]);
-            high += rho[g][c] * vec_load(&turned[c][LANES]);
+            row += rho[g][c] * vec_load(&turned[c][g / LANES * LANES]);
         }
-        double own = (double)(g < LANES ? low[g] : high[g - LANES]);
-        total += own;
-        pairs += (double)vec_sum(low * low + high * high) - own * own;
+        for (uint32_t i = g % LANES / REF_PAIR_BLOCK * REF_PAIR_BLOCK, end = i + REF_PAIR_BLOCK;
+             i < end; i++) {
+            double product = (double)row[i];
+            total += i == g % LANES ? product : 0;
+            products += i == g % LANES ? 0 : product * product;
+        }
+        uint32_t block = g / REF_PAIR_BLOCK * REF_PAIR_BLOCK;
+        pairs += (count - block < REF_PAIR_BLOCK ? count - block : REF_PAIR_BLOCK) - 1.0;
     }
     double T = total / (G - 1);
-    double t2 = pairs / (G * (G - 1)) - T * T / (G * G);
+    double t2 = products / pairs - T * T / (G * G);
     double rank = t2 > 0 ? 0.7 * T * T / t2 : dim;
     *out_trace = T;
     *out_rank = fmin(fmax(rank, 1), dim);

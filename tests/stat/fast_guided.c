@@ -9,6 +9,8 @@ enum { STAGES = REF_MAX_EXTENSIONS + 1, MIN_SAMPLES = 8 };
 
 #define HEAVY        0.5f
 #define LEAST_GROWTH (1 + 1.0 / 16)
+#define FEW_GROWTH   2
+#define NOTHING      1.9e-6
 
 /* One decision procedure: a goal. */
 typedef struct job {
@@ -23,8 +25,8 @@ typedef struct sums {
     double   c;
     uint32_t heavy, sampled;
     double   light;           /* W */
-    double   squares;         /* A */
-    double   light_squares;   /* Q */
+    double   squares, certain;   /* of the samples: sum x^2, x^2 pi */
+    double   radius2;         /* largest |v|^2 of what is read */
     double   exact_norms;     /* C_f */
     double   l, norms;        /* of the samples: sum x, x |v|^2 */
     double   exact[STAT_MAX_DIM], B[STAT_MAX_DIM];
@@ -41,11 +43,13 @@ typedef struct state {
     ref_permutation      permutation;
     ref_exact_set        set;
     uint32_t candidates;
-    /* By number of heavy bins: H, T, Q. */
+    /* By number of heavy bins: H, T, Q, in units of the row's largest weight, as all that follows:
+     * that makes this c the spec's over exp(m). */
+    double reference;         /* m */
     double heavy[REF_BINS + 1], light[REF_BINS + 1], squares[REF_BINS + 1];
     double omega[REF_BINS + 1];
-    double all_weight, all_squares;   /* over the candidates */
-    double end_weight, end_norms, end_value[STAT_MAX_DIM];   /* over sink and window */
+    double all_weight;        /* over the candidates */
+    double end_weight, end_norms, end_radius2, end_value[STAT_MAX_DIM];   /* sink and window */
     uint32_t listed;
 } state;
 
@@ -59,13 +63,21 @@ static uint32_t group_count(const sums *s)
 static void count_bins(state *s)
 {
     uint32_t count[REF_BINS] = { 0 };
-    for (uint32_t i = s->set.sink_end; i < s->set.window_begin; i++) {
-        float bin = -16 * s->row->s[i];
-        count[bin < REF_BINS ? (uint32_t)bin : REF_BINS - 1]++;
+    float scores[REF_PROBE_RUNS * REF_PROBE_RUN], reference = -INFINITY;
+    ref_probe probe;
+    ref_probe_make(&s->key, s->set.sink_end, s->set.window_begin, &probe);
+    for (uint32_t j = 0; j < probe.count; j++) {
+        scores[j] = s->row->s[probe.tokens[j]];
+        reference = fmaxf(reference, scores[j]);
+    }
+    s->reference = (double)reference;
+    for (uint32_t j = 0; j < probe.count; j++) {
+        float bin = 16 * (reference - scores[j]);
+        count[bin < REF_BINS ? (uint32_t)bin : REF_BINS - 1] += probe.step;
     }
     s->light[REF_BINS] = s->squares[REF_BINS] = s->omega[REF_BINS] = 0;
     for (int k = REF_BINS - 1; k >= 0; k--) {
-        double w = exp(-(k + 0.5) / 16);
+        double w = exp(s->reference - (k + 0.5) / 16);
         s->omega[k] = w;
         s->light[k] = s->light[k + 1] + count[k] * w;
         s->squares[k] = s->squares[k + 1] + count[k] * w * w;
@@ -78,7 +90,8 @@ static void count_bins(state *s)
 
 static ref_scale scale_made(const state *s, double c, int t)
 {
-    return (ref_scale){ c, c * s->light[t], s->heavy[t] + c * s->light[t], s->light[t] };
+    return (ref_scale){ c, c * s->light[t], s->heavy[t] + c * s->light[t], s->light[t],
+                        fmax(s->light[t] / c - s->squares[t], 0) };
 }
 
 static ref_scale scale_for_samples(const state *s, double samples)
@@ -115,7 +128,7 @@ static ref_scale scale_for_squares(const state *s, double squares)
 
 static ref_scale scale_of(const state *s, double c)
 {
-    double t = 16 * log(c / (double)HEAVY) - 0.5;   /* c omega_t = HEAVY */
+    double t = 16 * (s->reference + log(c / (double)HEAVY)) - 0.5;   /* c omega_t = HEAVY */
     int first = t < 0 ? 0 : t >= REF_BINS ? REF_BINS : (int)t + 1;
     return scale_made(s, c, first);
 }
@@ -186,12 +199,12 @@ static void sum_ends(state *s)
         if (i < n) {
             s->end_weight += (double)s->row->w[i];
             s->end_norms += (double)(s->row->w[i] * s->values->norm2[i]);
+            s->end_radius2 = fmax(s->end_radius2, (double)s->values->norm2[i]);
             add_value(s->end_value, s->values->v + (size_t)i * dim, s->row->w[i], dim);
         }
     }
     for (uint32_t i = s->set.sink_end; i < s->set.window_begin; i++) {
         s->all_weight += (double)s->row->w[i];
-        s->all_squares += (double)s->row->w[i] * (double)s->row->w[i];
     }
 }
 
@@ -200,25 +213,30 @@ static void split_list(state *s, sums *out)
 {
     stat_work *work = s->work;
     uint32_t dim = s->values->dim;
-    double heavy_weight = 0, heavy_squares = 0;
+    double heavy_weight = 0;
+    float radius2 = (float)s->end_radius2;
     for (uint32_t j = 0; j < s->listed; j++) {
         uint32_t token = work->list_token[j];
         float w = work->list_weight[j], p = (float)out->c * w;
+        radius2 = fmaxf(radius2, s->values->norm2[token]);
         if (p >= HEAVY) {
             out->heavy++;
             heavy_weight += (double)w;
-            heavy_squares += (double)w * (double)w;
             out->exact_norms += (double)(w * s->values->norm2[token]);
             add_value(out->exact, s->values->v + (size_t)token * dim, w, dim);
         } else {
-            double pi = ((uint32_t)(p * 0x1p32f) + 1.0) * 0x1p-32;
+            double pi = ((uint32_t)(p * 0x1p32f) + 1.0) * 0x1p-32, x = (double)w / pi;
             work->samples[out->sampled] = token;
-            work->x[out->sampled++] = (float)((double)w / pi);
+            work->x[out->sampled++] = (float)x;
+            out->squares += x * x;
+            out->certain += x * x * pi;
         }
     }
-    out->light = fmax(s->all_weight - heavy_weight, 0);
-    out->light_squares = fmax(s->all_squares - heavy_squares, 0);
-    out->squares = fmax(out->light / out->c - out->light_squares, 0);
+    out->radius2 = (double)radius2;
+    out->light = s->all_weight - heavy_weight;
+    if (out->heavy == s->candidates || out->light <= NOTHING * s->row->D) {
+        out->light = 0;
+    }
 }
 
 static void sum_groups(state *s, sums *out)
@@ -299,6 +317,7 @@ static void sum_stage(state *s, double c, sums *out)
 typedef struct judgement {
     double    error;
     ref_scale next;
+    double    size2;
     uint32_t  flags;
     double    out[STAT_MAX_DIM];
 } judgement;
@@ -311,18 +330,29 @@ static void judge_clt(const state *s, const sums *t, const job *j, uint32_t stag
         result->out[i] = (t->exact[i] + R * t->B[i]) / D;
         out2 += result->out[i] * result->out[i];
     }
-    if (t->squares > 0) {
-        V = group_count(t) * t->trace * t->squares / (t->squares + t->light_squares);
+    double eta = (double)s->settings->policy.value_floor, length = sqrt(out2);
+    double rest = t->light > 0 ? 2 * (t->light / D + 1e-6) * sqrt(t->radius2) : 0;
+    double rest_error = !(eta > 0) && rest < length ? rest / (length - rest) : (double)INFINITY;
+    int few = t->light > 0 && t->sampled < MIN_SAMPLES;
+    if (t->light > 0 && !few) {
+        V = group_count(t) * t->trace * (1 - t->certain / t->squares);
     }
     double rms2 = (t->exact_norms + R * t->norms) / D;
-    double size2 = ref_relative_size(out2, V, (double)s->settings->policy.value_floor, rms2,
-                                     &result->flags);
+    result->size2 = few ? out2 : ref_relative_size(out2, V, eta, rms2, &result->flags);
     double q = t->rank > 0 ? stat_quantile(j->goal, t->rank, group_count(t)) : 0;
-    result->error = size2 > 0 ? sqrt(q * V / size2) : (double)INFINITY;
-    double ratio = j->goal->epsilon / result->error;
+    double error = few ? (double)INFINITY : sqrt(q * V / result->size2);
+    result->error = fmin(error, rest_error);
+    if (result->error <= j->goal->epsilon || result->size2 <= 0) {
+        return;
+    }
+    double A = scale_of(s, t->c).squares, ratio = j->goal->epsilon / result->error;
     double margin = stage + 1 < STAGES ? s->settings->guided_margin[stage] : 0;
-    double wanted = t->squares * fmin(ratio * ratio / (1 + margin), 1 / LEAST_GROWTH);
-    result->next = scale_for_squares(s, wanted);
+    if (few || A <= 0) {
+        result->next = scale_of(s, fmax(scale_for_samples(s, REF_FEW_WANTED).c, FEW_GROWTH * t->c));
+    } else {
+        result->next = scale_for_squares(s, A * fmin(ratio * ratio / (1 + margin),
+                                                     1 / LEAST_GROWTH));
+    }
 }
 
 static double bernstein(double M, double y, double delta)
@@ -364,11 +394,14 @@ static void judge_strict(const state *s, const sums *t, const job *j, uint32_t s
         mean2 += t->l > 0 ? t->B[i] * t->B[i] / (t->l * t->l) : 0;
     }
     double radius = (double)s->values->radius, length = sqrt(out2);
-    double M = (radius + sqrt(centre2)) / t->c;
+    double reach = radius + sqrt(centre2), M = reach / t->c;
     double y = fmax(t->norms - 2 * along + centre2 * t->l, 0) / t->c;
     double own = t->light > 0 ? bernstein(M, y, share[stage] * j->goal->delta) / D : 0;
+    own = fmin(own, (t->light + t->l) * reach / D);
+    own = t->light > 0 ? own : 0;
+    result->size2 = out2;
     result->error = own < length ? own / (length - own) : (double)INFINITY;
-    result->next = (ref_scale){ 0 };
+    result->next = scale_of(s, t->c);
     if (result->error <= epsilon || stage + 1 == STAGES) {
         return;
     }
@@ -399,27 +432,24 @@ static void decide(state *s, job *j, const sums *t, uint32_t stage)
     judgement judged = { 0 };
     j->out->stages = (uint8_t)(stage + 1);
     j->out->gathered += s->values->tokens - s->candidates + t->heavy + t->sampled;
-    if (t->light > 0 && t->sampled < MIN_SAMPLES) {
-        finish(s, j, t, 0, &judged);
-        return;
-    }
     if (s->bound == VSA_BOUND_STRICT) {
         judge_strict(s, t, j, stage, &judged);
     } else {
         judge_clt(s, t, j, stage, &judged);
     }
-    if (judged.error <= j->goal->epsilon) {
+    if (judged.size2 > 0 && judged.error <= j->goal->epsilon) {
         finish(s, j, t, 1, &judged);
+    } else if (judged.size2 <= 0 || judged.next.c <= 0
+               || 2 * judged.next.tokens >= s->candidates) {
+        judged.flags |= VSA_CERTIFICATE_UNATTAINABLE;
+        finish(s, j, t, 0, &judged);
     } else if (stage + 1 == STAGES) {
         finish(s, j, t, 0, &judged);
         j->out->last = 1;
-    } else if (judged.next.c <= 0 || 2 * judged.next.tokens >= s->candidates) {
-        judged.flags |= VSA_CERTIFICATE_UNATTAINABLE;
-        finish(s, j, t, 0, &judged);
     } else {
         j->c = (double)(float)judged.next.c;
         for (uint32_t i = 0; i < s->values->dim; i++) {
-            j->centre[i] = (float)(t->B[i] / t->l);
+            j->centre[i] = t->l > 0 ? (float)(t->B[i] / t->l) : 0;
         }
     }
 }
@@ -457,12 +487,16 @@ static void run_stage(state *s, job *jobs, uint32_t stage)
     free(t);
 }
 
-/* Stage 0: `base` expected tokens, 24 of them samples, in at most a quarter of the candidates. */
-static ref_scale first_scale(const state *s, uint32_t base)
+/* Stage 0: `base` expected tokens, 24 of them samples unless the light tokens hold no more than
+ * `negligible` of all weight, in at most a quarter of the candidates. */
+static ref_scale first_scale(const state *s, uint32_t base, double negligible)
 {
     ref_scale most = scale_for_tokens(s, s->candidates / 4.0);
-    ref_scale wanted = scale_for_tokens(s, base), enough = scale_for_samples(s, 24);
-    wanted = enough.c <= 0 || enough.c > wanted.c ? enough : wanted;
+    ref_scale wanted = scale_for_tokens(s, base), enough = scale_for_samples(s, REF_FEW_WANTED);
+    int alone = wanted.c > 0 && wanted.light <= negligible * s->light[0];
+    if (!alone && (enough.c <= 0 || enough.c > wanted.c)) {
+        wanted = enough;
+    }
     return wanted.c <= 0 || wanted.c > most.c ? most : wanted;
 }
 
@@ -482,12 +516,12 @@ void stat_guided(stat_work *work, const stat_batch *batch, const stat_row *row,
     uint32_t base = ref_base_samples(&policy, s.candidates);
     count_bins(&s);
     sum_ends(&s);
-    ref_scale first = first_scale(&s, base);
-    int dense = base == 0 || first.c <= 0;
+    int knows_rest = bound == VSA_BOUND_CLT && !(policy.value_floor > 0);
     for (uint32_t i = 0; i < settings->goal_count; i++) {
-        out[i] = (stat_outcome){ 0 };
-        jobs[i] = (job){ .goal = &settings->goals[i], .c = dense ? 0 : (double)(float)first.c,
-                         .out = &out[i] };
+        const stat_goal *goal = &settings->goals[i];
+        double c = base > 0 ? first_scale(&s, base, knows_rest ? goal->epsilon / 8 : 0).c : 0;
+        out[i] = (stat_outcome){ .flags = base > 0 && c <= 0 ? VSA_CERTIFICATE_UNATTAINABLE : 0 };
+        jobs[i] = (job){ .goal = goal, .c = (double)(float)c, .out = &out[i] };
     }
     for (uint32_t stage = 0; stage < STAGES; stage++) {
         run_stage(&s, jobs, stage);

@@ -204,7 +204,8 @@ static void every_length_is_the_reference(void **state)
     check_model("gauss1", 300, 0);
     check_model("gauss4", 301, 0);
     check_model("bimodal", 1000, 0);
-    check_model("laplace", 5555, 0);
+    check_model("laplace", 5555, 0);   /* here the probe is a part of the candidates */
+    check_model("gauss4", 6001, 0);
 }
 
 static void floors_are_the_reference(void **state)

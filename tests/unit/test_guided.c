@@ -6,19 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS = 600, DIM = 8, HEADS = 3, REPEATS = 3000 };
+enum { TOKENS = 600, DIM = 8, HEADS = 3, REPEATS = 3000, SINK = 4, WINDOW = 20 };
 
 typedef struct example {
     double    logits[HEADS][TOKENS];
     const double *heads[HEADS];
     float     v[TOKENS * DIM];
-    double    truth[HEADS][DIM], log_normaliser[HEADS], maximum[HEADS];
+    double    truth[HEADS][DIM], log_normaliser[HEADS], reference[HEADS];
+    ref_probe probe;       /* of every candidate */
     ref_group group;
 } example;
 
 static const vsa_policy clt_policy = { .method = VSA_METHOD_GUIDED, .bound = VSA_BOUND_CLT,
-                                       .target = VSA_TARGET_OUTPUT, .sink_tokens = 4,
-                                       .window_tokens = 20, .base_samples = 64, .epsilon = 0.1f,
+                                       .target = VSA_TARGET_OUTPUT, .sink_tokens = SINK,
+                                       .window_tokens = WINDOW, .base_samples = 64, .epsilon = 0.1f,
                                        .delta = 0.1f };
 
 static example *make_example(uint32_t heads, double spread, double mean)
@@ -28,29 +29,112 @@ static example *make_example(uint32_t heads, double spread, double mean)
     for (uint32_t i = 0; i < TOKENS * DIM; i++) {
         e->v[i] = (float)(mean + ref_random_normal(&random));
     }
+    e->group.key = (ref_draw_key){ .stream = 1, .kv_head = 2, .length = TOKENS };
+    ref_probe_make(&e->group.key, SINK, TOKENS - WINDOW, &e->probe);
     for (uint32_t h = 0; h < heads; h++) {
-        e->maximum[h] = -INFINITY;
         for (uint32_t i = 0; i < TOKENS; i++) {
             e->logits[h][i] = spread * ref_random_normal(&random);
-            e->maximum[h] = fmax(e->maximum[h], e->logits[h][i]);
         }
+        e->reference[h] = ref_probe_reference(&e->probe, e->logits[h]);
         e->heads[h] = e->logits[h];
         e->log_normaliser[h] = ref_attend(e->logits[h], e->v, DIM, DIM, TOKENS, e->truth[h]);
     }
     e->group = (ref_group){ .logits = e->heads, .heads = heads, .v = e->v, .v_stride = DIM,
-                            .head_dim = DIM, .length = TOKENS,
-                            .key = { .stream = 1, .kv_head = 2, .length = TOKENS } };
+                            .head_dim = DIM, .length = TOKENS, .key = e->group.key };
     return e;
 }
 
 static double weight(const example *e, uint32_t head, uint32_t token)
 {
-    return exp(e->logits[head][token] - e->maximum[head]);
+    return exp(e->logits[head][token] - e->reference[head]);
 }
 
 static void bins_of(const example *e, uint32_t head, ref_bins *bins)
 {
-    ref_bins_count(e->logits[head], 4, TOKENS - 20, e->maximum[head], bins);
+    ref_bins_count(&e->probe, e->logits[head], bins);
+}
+
+/* ------------------------------------------------------------------ probe */
+
+static void a_short_probe_takes_every_candidate(void **state)
+{
+    (void)state;
+    static const uint32_t ranges[][2] = {
+        { 0, 1 }, { 16, 17 }, { 16, 2064 }, { 8, 2055 }, { 4, 580 }, { 3, 2048 }, { 2040, 4088 },
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        uint32_t first = ranges[i][0], end = ranges[i][1];
+        ref_probe probe;
+        ref_probe_make(&(ref_draw_key){ .seed = i, .length = end }, first, end, &probe);
+        assert_int_equal(probe.step, 1);
+        assert_int_equal(probe.count, end - first);
+        for (uint32_t j = 0; j < probe.count; j++) {
+            assert_int_equal(probe.tokens[j], first + j);
+        }
+    }
+}
+
+/* Elsewhere one run of neighbours in each stratum, all of it but for the ends. */
+static void a_long_probe_takes_one_run_of_each_stratum(void **state)
+{
+    (void)state;
+    static const uint32_t ranges[][2] = {
+        { 16, 2065 }, { 17, 2064 }, { 16, 12000 }, { 5, 65499 }, { 1000, 1048576 },
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        uint32_t first = ranges[i][0], end = ranges[i][1];
+        uint32_t first_run = first / 8, end_run = (end + 7) / 8;
+        for (uint32_t seed = 0; seed < 20; seed++) {
+            ref_probe probe;
+            ref_probe_make(&(ref_draw_key){ .seed = seed, .length = end + 64 }, first, end, &probe);
+            uint32_t step = probe.step, at = 0;
+            assert_int_equal(step, (end_run - first_run + 255) / 256);
+            for (uint32_t j = 0; j * step < end_run - first_run; j++) {
+                uint32_t begin = first_run + j * step, stop = begin + step;
+                if (at == probe.count || probe.tokens[at] / 8 >= stop) {
+                    /* Only the last stratum is cut off, and may have its run behind the end. */
+                    assert_true(stop > end_run);
+                    continue;
+                }
+                uint32_t run = probe.tokens[at] / 8;
+                assert_true(run >= begin);
+                for (uint32_t token = run * 8; token < run * 8 + 8; token++) {
+                    if (token >= first && token < end) {
+                        assert_int_equal(probe.tokens[at++], token);
+                    }
+                }
+            }
+            assert_int_equal(at, probe.count);
+            assert_true(probe.count <= 2048);
+        }
+    }
+}
+
+/* Where in its stratum a run lies says nothing about where it does in another KV head. */
+static void probes_of_heads_are_decorrelated(void **state)
+{
+    (void)state;
+    enum { FIRST = 16, STEP = 8, END = FIRST + 256 * 8 * STEP };
+    double table[STEP][STEP] = { 0 }, total = 0, chi_square = 0;
+    for (uint32_t seed = 0; seed < 100; seed++) {
+        ref_probe probes[2];
+        for (uint32_t head = 0; head < 2; head++) {
+            ref_draw_key key = { .seed = seed, .kv_head = head, .length = END + 64 };
+            ref_probe_make(&key, FIRST, END, &probes[head]);
+            assert_int_equal(probes[head].step, STEP);
+            assert_int_equal(probes[head].count, 2048);
+        }
+        for (uint32_t j = 0; j < 2048; j += 8, total++) {
+            table[(probes[0].tokens[j] - FIRST) / 8 % STEP]
+                 [(probes[1].tokens[j] - FIRST) / 8 % STEP]++;
+        }
+    }
+    double expected = total / (STEP * STEP);
+    for (uint32_t i = 0; i < STEP * STEP; i++) {
+        double off = table[i / STEP][i % STEP] - expected;
+        chi_square += off * off / expected;
+    }
+    check_between(ref_chi_square_tail(chi_square, STEP * STEP - 1), 1e-4, 1 - 1e-4);
 }
 
 /* ------------------------------------------------------------------ scales */
@@ -95,6 +179,7 @@ static void scales_solve_their_equations(void **state)
             ref_scale same = ref_scale_of(&bins, scale.c);
             check_near(same.tokens, tokens, 1e-9 * tokens);
             check_near(same.light * scale.c, light, 1e-9 * light);
+            check_near(same.squares, squares, 1e-9 * squares);
         }
         assert_true(spread > 4 || previous > 0);
         free(e);
@@ -104,13 +189,37 @@ static void scales_solve_their_equations(void **state)
 static void the_last_bin_takes_the_rest(void **state)
 {
     (void)state;
-    const double logits[] = { 0, -0.0624, -0.0626, -31.9, -32.1, -1e9 };
+    const double logits[] = { 99, 5, 4.9376, 4.9374, -26.9, -27.1, -1e9 };
+    ref_probe probe;
     ref_bins bins;
-    ref_bins_count(logits, 0, 6, 0, &bins);
-    assert_int_equal(bins.count[0], 2);
-    assert_int_equal(bins.count[1], 1);
-    assert_int_equal(bins.count[510], 1);
-    assert_int_equal(bins.count[511], 2);
+    ref_probe_make(&(ref_draw_key){ 0 }, 1, 7, &probe);
+    check_near(ref_probe_reference(&probe, logits), 5, 0);
+    probe.step = 3;   /* what a token of the probe stands for */
+    ref_bins_count(&probe, logits, &bins);
+    assert_int_equal(bins.count[0], 6);
+    assert_int_equal(bins.count[1], 3);
+    assert_int_equal(bins.count[510], 3);
+    assert_int_equal(bins.count[511], 6);
+}
+
+/* Where light tokens weigh next to nothing, it takes no 24 of them to begin with. */
+static void negligible_tokens_need_no_sample(void **state)
+{
+    (void)state;
+    example *e = make_example(1, 6, 0);
+    ref_bins bins;
+    bins_of(e, 0, &bins);
+    ref_scale base = ref_scale_for_tokens(&bins, 64), enough = ref_scale_for_samples(&bins, 24);
+    double all = ref_scale_of(&bins, 1e-30).light, share = base.light / all;
+    check_between(share, 1e-9, 0.01);
+    assert_true(base.c > 0 && (enough.c <= 0 || enough.c > base.c));
+    check_near(ref_first_scale(&bins, 64, 300, share * 1.001).c, base.c, 0);
+    double careful = ref_first_scale(&bins, 64, 144, share * 0.999).c;
+    check_near(careful, enough.c > 0 && enough.tokens < 144 ? enough.c
+                                                            : ref_scale_for_tokens(&bins, 144).c,
+               1e-12 * careful);
+    assert_true(careful > base.c);
+    free(e);
 }
 
 /* ------------------------------------------------------------------ draws */
@@ -283,6 +392,147 @@ static void clt_variance_is_right_in_the_mean(void **state)
     }
 }
 
+/* All values of length 1. */
+static void shorten_values(example *e)
+{
+    for (uint32_t i = 0; i < TOKENS; i++) {
+        double size2 = 0;
+        for (uint32_t c = 0; c < DIM; c++) {
+            size2 += (double)e->v[i * DIM + c] * (double)e->v[i * DIM + c];
+        }
+        for (uint32_t c = 0; c < DIM; c++) {
+            e->v[i * DIM + c] /= (float)sqrt(size2);
+        }
+    }
+    for (uint32_t h = 0; h < e->group.heads; h++) {
+        ref_attend(e->logits[h], e->v, DIM, DIM, TOKENS, e->truth[h]);
+    }
+}
+
+/* Whatever was drawn: no probability is in it. */
+static void the_rest_bounds_the_error(void **state)
+{
+    (void)state;
+    uint32_t finite = 0, few = 0, fewest = TOKENS;
+    for (double spread = 1; spread < 9; spread++) {
+        example *e = make_example(1, spread, 0.3);
+        shorten_values(e);
+        for (double samples = 0.01; samples < 30; samples *= 3) {
+            ref_bins bins;
+            bins_of(e, 0, &bins);
+            double c = ref_scale_for_samples(&bins, samples).c;
+            for (uint32_t seed = 0; seed < 40 && c > 0; seed++) {
+                ref_guided_draw draw;
+                ref_guided_estimate estimate;
+                e->group.key.seed = seed;
+                ref_guided_draw_stage(&clt_policy, &e->group, &c, 0, &draw);
+                ref_guided_evaluate(&clt_policy, &e->group, 0, &draw, c, NULL, 0, &estimate);
+                double error = ref_relative_error(estimate.out, e->truth[0], DIM);
+                assert_true(estimate.error <= estimate.rest_error);
+                if (isfinite(estimate.rest_error)) {
+                    finite++;
+                    check_between(error, 0, estimate.rest_error + 1e-6);
+                }
+                if (draw.sample_count < 8 && estimate.light_weight > 0) {
+                    few++;
+                    check_that(!(estimate.error < estimate.rest_error), "%g of few samples",
+                               estimate.error);
+                }
+                fewest = draw.sample_count < fewest ? draw.sample_count : fewest;
+                ref_guided_draw_free(&draw);
+            }
+        }
+        free(e);
+    }
+    assert_int_equal(fewest, 0);
+    check_that(finite > 500 && few > 500, "%u finite, %u with few samples", finite, few);
+}
+
+/* With few samples a row is met by what the rest weighs, or it asks for a sample to judge by. */
+static void few_samples_decide_nothing_alone(void **state)
+{
+    (void)state;
+    uint32_t met = 0, extended = 0;
+    for (double spread = 0.5; spread < 9; spread += 0.5) {
+        example *e = make_example(1, spread, 1);
+        ref_bins bins;
+        bins_of(e, 0, &bins);
+        double c = ref_scale_for_samples(&bins, 1.5).c;
+        double enough = ref_scale_for_samples(&bins, 24).c;
+        for (uint32_t seed = 0; seed < 40 && c > 0; seed++) {
+            ref_guided_draw draw;
+            ref_guided_estimate r;
+            e->group.key.seed = seed;
+            ref_guided_draw_stage(&clt_policy, &e->group, &c, 0, &draw);
+            ref_guided_evaluate(&clt_policy, &e->group, 0, &draw, c, NULL, 0, &r);
+            if (draw.sample_count >= 8 || r.light_weight <= 0) {
+                ref_guided_draw_free(&draw);
+                continue;
+            }
+            check_that(!(r.error < r.rest_error), "%g", r.error);
+            if (r.action == REF_ACTION_MET) {
+                met++;
+                assert_true(r.rest_error <= 0.1);
+            } else {
+                assert_true(r.rest_error > 0.1);
+                check_near(r.next.c, fmax(enough, 2 * c), 1e-12 * r.next.c);
+                assert_int_equal(r.action, 2 * r.next.tokens >= TOKENS - SINK - WINDOW
+                                               ? REF_ACTION_DENSE : REF_ACTION_EXTEND);
+                extended++;
+            }
+            /* A floor's promise is relative to other lengths: the rest says nothing. */
+            vsa_policy floored = clt_policy;
+            floored.value_floor = 0.1f;
+            ref_guided_evaluate(&floored, &e->group, 0, &draw, c, NULL, 0, &r);
+            assert_true(isinf(r.error));
+            ref_guided_draw_free(&draw);
+        }
+        free(e);
+    }
+    check_that(met > 100 && extended > 100, "%u met, %u extended", met, extended);
+}
+
+/* Bound strict, whatever was drawn: at most all light tokens are off, by all that they can be. */
+static void strict_errors_have_a_limit(void **state)
+{
+    (void)state;
+    example *e = make_example(1, 5, 1);
+    vsa_policy policy = clt_policy;
+    policy.bound = VSA_BOUND_STRICT;
+    const double centre[REF_MAX_DIM] = { 0 };
+    ref_bins bins;
+    double radius = 0;
+    uint32_t limited = 0;
+    for (uint32_t i = 0; i < TOKENS; i++) {
+        double size2 = 0;
+        for (uint32_t c = 0; c < DIM; c++) {
+            size2 += (double)e->v[i * DIM + c] * (double)e->v[i * DIM + c];
+        }
+        radius = fmax(radius, sqrt(size2));
+    }
+    bins_of(e, 0, &bins);
+    double c = ref_scale_for_samples(&bins, 2).c;
+    for (uint32_t seed = 0; seed < 100; seed++) {
+        ref_guided_draw draw;
+        ref_guided_estimate r;
+        e->group.key.seed = seed;
+        ref_guided_draw_stage(&policy, &e->group, &c, 1, &draw);
+        ref_guided_evaluate(&policy, &e->group, 0, &draw, c, centre, 1, &r);
+        double l = 0;
+        for (uint32_t j = 0; j < draw.sample_count; j++) {
+            l += weight(e, 0, draw.samples[j]) / draw.probability[draw.samples[j]];
+        }
+        double most = (r.light_weight + l) * radius / r.denominator;
+        double length = sqrt(ref_dot(r.out, r.out, DIM));
+        check_between(r.error, 0, most / (length - most) * (1 + 1e-9));
+        check_between(ref_relative_error(r.out, e->truth[0], DIM), 0, r.error);
+        limited += r.error > most / (length - most) * (1 - 1e-9);
+        ref_guided_draw_free(&draw);
+    }
+    assert_true(limited > 50);
+    free(e);
+}
+
 /* ------------------------------------------------------------------ decisions */
 
 static double actual_error(const example *e, uint32_t head, const ref_row_result *result)
@@ -428,12 +678,19 @@ static void strict_stages_meet_their_target(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_short_probe_takes_every_candidate),
+        cmocka_unit_test(a_long_probe_takes_one_run_of_each_stratum),
+        cmocka_unit_test(probes_of_heads_are_decorrelated),
+        cmocka_unit_test(negligible_tokens_need_no_sample),
         cmocka_unit_test(scales_solve_their_equations),
         cmocka_unit_test(the_last_bin_takes_the_rest),
         cmocka_unit_test(draws_have_their_probabilities),
         cmocka_unit_test(stages_nest_or_are_fresh),
         cmocka_unit_test(strict_estimates_are_unbiased_and_bounded),
         cmocka_unit_test(clt_variance_is_right_in_the_mean),
+        cmocka_unit_test(the_rest_bounds_the_error),
+        cmocka_unit_test(few_samples_decide_nothing_alone),
+        cmocka_unit_test(strict_errors_have_a_limit),
         cmocka_unit_test(rows_end_as_they_say),
         cmocka_unit_test(limits_and_fallbacks),
         cmocka_unit_test(floors_help_where_outputs_vanish),

@@ -432,6 +432,42 @@ static void strict_samples_end_with_blocks(void **state)
     free(e);
 }
 
+/* The effective rank looks at pairs inside the same 8 groups alone: those of one block that point
+ * the same way lower it, those of different blocks do not. */
+static void ranks_look_at_blocks_of_groups(void **state)
+{
+    (void)state;
+    static const double centre[REF_MAX_DIM] = { 0 };
+    ref_sums *groups = calloc(REF_GROUPS, sizeof *groups);
+    ref_spread spread;
+    double rank[2];
+    for (int together = 0; together < 2; together++) {
+        for (uint32_t g = 0; g < REF_GROUPS; g++) {
+            /* Pairs of opposite groups: their mean is 0. */
+            uint32_t direction = together ? g / 8 : g % 8 / 2 * 4 + g / 8;
+            memset(&groups[g], 0, sizeof groups[g]);
+            groups[g].value[direction] = g % 2 ? 1 : -1;
+        }
+        ref_group_spread(groups, REF_GROUPS, centre, 2, 64, 0.1, &spread);
+        /* 32 groups of size^2 4; each has 7 others of its block, all or 1 of them parallel. */
+        double T = 4 * 32.0 / 31, t2 = 16 * (together ? 7 : 1) / 7.0 - T * T / (32 * 32);
+        check_near(spread.trace, T, 1e-12);
+        check_near(spread.rank, fmax(0.7 * T * T / t2, 1), 1e-12);
+        rank[together] = spread.rank;
+    }
+    assert_true(rank[0] > rank[1]);
+    /* 13 groups: one block of 8, one of 5. */
+    for (uint32_t g = 0; g < 13; g++) {
+        memset(groups[g].value, 0, sizeof groups[g].value);
+        groups[g].value[0] = g < 6 ? 1 : g < 12 ? -1 : 0;
+    }
+    ref_group_spread(groups, 13, centre, 1, 64, 0.1, &spread);
+    double T = 12 / 12.0, t2 = (8 * 7 + 4 * 3) / (8 * 7.0 + 5 * 4) - T * T / (13 * 13);
+    check_near(spread.trace, T, 1e-12);
+    check_near(spread.rank, fmax(0.7 * T * T / t2, 1), 1e-12);
+    free(groups);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +484,7 @@ int main(void)
         cmocka_unit_test(the_normaliser_has_its_own_bound),
         cmocka_unit_test(floors_are_what_errors_are_relative_to),
         cmocka_unit_test(strict_samples_end_with_blocks),
+        cmocka_unit_test(ranks_look_at_blocks_of_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
