@@ -6,6 +6,7 @@
 #include "common.glsl"
 #include "rng.glsl"
 #include "bet_blocks.glsl"
+#include "ranges.glsl"
 
 layout(constant_id = VSA_ID_SINK) const uint SINK = 0;
 layout(constant_id = VSA_ID_WINDOW) const uint WINDOW = 0;
@@ -91,15 +92,13 @@ void write_group(uint group)
 
 void write_arguments()
 {
-    uint rows = push.sequence_count * push.query_count * KV_HEADS * BLOCKS;
+    uint groups = push.sequence_count * push.query_count * KV_HEADS;
     for (uint i = gl_LocalInvocationID.x; i < VSA_ARGS_SETS * VSA_MAX_RANGES; i += WG) {
-        bool dense = i < VSA_MAX_RANGES;
-        bool scan = i >= (VSA_ARGS_SCAN + 1) * VSA_MAX_RANGES;
-        uint rx = max(dense ? push.dense_rx : scan ? push.scan_rx : push.sample_rx, 1u);
-        uint ny = dense ? push.dense_ny : scan ? push.scan_ny : push.sample_ny;
-        uint first = (i % VSA_MAX_RANGES) / rx * ny;
+        Ranges ranges = ranges_of(i / VSA_MAX_RANGES);
+        uint cells = groups * ranges_cells(i / VSA_MAX_RANGES);
+        uint first = (i % VSA_MAX_RANGES) / max(ranges.rx, 1u) * ranges.ny;
         control[i * VSA_ARGS_WORDS] = 0u;
-        control[i * VSA_ARGS_WORDS + 1u] = min(ny, rows - min(first, rows));
+        control[i * VSA_ARGS_WORDS + 1u] = min(ranges.ny, cells - min(first, cells));
         control[i * VSA_ARGS_WORDS + 2u] = 1u;
         control[i * VSA_ARGS_WORDS + 3u] = 0u;
     }

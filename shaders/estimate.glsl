@@ -5,6 +5,7 @@
 #define ESTIMATE_GLSL
 #extension GL_EXT_control_flow_attributes : require
 #include "reduce.glsl"
+#include "add_ranges.glsl"
 
 layout(constant_id = VSA_ID_MOMENTS_OFFSET) const uint MOMENTS_OFFSET = 0;
 layout(constant_id = VSA_ID_MASSES_OFFSET) const uint MASSES_OFFSET = 0;
@@ -383,22 +384,13 @@ void finish_empty(uint row, uint group)
                Sample(0u, 0u, 0u));
 }
 
-void add_ranges(uint set, uint group, uint total, uint nx, uint ny, uint rx)
-{
-    uint first = group * BLOCKS / ny * rx;
-    for (uint i = 0; i < rx; i++) {
-        uint count = min(nx, total - min(i * nx, total));
-        atomicMax(control[((set * VSA_MAX_RANGES) + first + i) * VSA_ARGS_WORDS], count);
-    }
-}
-
 // The dense pass has to serve this row.
 void request_dense(uint group)
 {
     if (gl_LocalInvocationID.x == 0u) {
         uint length = control[group_word(group, VSA_G_LENGTH)];
         uint splits = (length + push.chunk_tokens - 1u) / push.chunk_tokens;
-        add_ranges(VSA_ARGS_DENSE, group, splits, push.dense_nx, push.dense_ny, push.dense_rx);
+        add_ranges(VSA_ARGS_DENSE, group, splits);
         atomicOr(control[group_word(group, VSA_G_DENSE)], 1u);
     }
 }
@@ -409,8 +401,7 @@ void request_scan(uint group)
     if (gl_LocalInvocationID.x == 0u) {
         uint length = control[group_word(group, VSA_G_LENGTH)];
         uint chunks = (length + VSA_SCORE_CHUNK - 1u) / VSA_SCORE_CHUNK;
-        add_ranges(VSA_ARGS_SCAN + push.round + 1u, group, chunks, push.scan_nx, push.scan_ny,
-                   push.scan_rx);
+        add_ranges(VSA_ARGS_SCAN + push.round + 1u, group, chunks);
         atomicMax(control[group_word(group, VSA_G_SCANNED)], push.round + 1u);
     }
 }
@@ -419,7 +410,12 @@ void request_scan(uint group)
 void request_samples(uint group)
 {
     if (gl_LocalInvocationID.x == 0u) {
-        add_ranges(push.round + 1u, group, GROUPS, push.sample_nx, push.sample_ny, push.sample_rx);
+        add_ranges(VSA_ARGS_SAMPLES + push.round + 1u, group, GROUPS);
+        if (GUIDED != 0u) {
+            uint length = control[group_word(group, VSA_G_LENGTH)];
+            add_ranges(VSA_ARGS_PICK + push.round + 1u, group,
+                       (length + VSA_SELECT_CHUNK - 1u) / VSA_SELECT_CHUNK);
+        }
     }
 }
 #endif

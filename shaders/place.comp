@@ -18,6 +18,7 @@ layout(set = 0, binding = VSA_BIND_LISTS) buffer Lists { uint lists[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores[]; };
 
 #include "chance.glsl"
+#include "add_ranges.glsl"
 
 const uint WORDS = VSA_SELECT_CHUNK / 32;
 const uint CHUNKS = TOKEN_STRIDE / VSA_SELECT_CHUNK;
@@ -41,6 +42,9 @@ void write_counts(uint group, uint heavy, uint sampled)
     control[group_word(group, VSA_G_TOP_K)] = heavy;
     control[group_word(group, VSA_G_RESIDUAL)] = candidates - heavy;
     control[group_word(group, VSA_G_DRAWN)] = sampled;
+    uint members = length - candidates + heavy;
+    uint split = exact_chunk(members);
+    add_ranges(VSA_ARGS_EXACT + push.round, group, (members + split - 1u) / split);
     for (uint head = 0; head < GROUP; head++) {
         uint word = row_word(group * GROUP + head, 0u);
         if (control[word + VSA_R_STATUS] != VSA_STATUS_EXACT) {

@@ -196,12 +196,15 @@
 #define VSA_QUERY_HEADER     4
 
 /* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
-/* [0, VSA_MAX_RANGES): the dense fallback. Then VSA_MAX_RANGES for the samples of each of the 3
- * extensions, then for their scans. */
+/* Sets of VSA_MAX_RANGES records: which stage, plus the number of the extension, 1 to 3 (exact: 0 to
+ * 3). Scan, pick and exact are those of method guided. */
 #define VSA_ARGS_WORDS      4
-#define VSA_ARGS_SETS       7
 #define VSA_ARGS_DENSE      0
-#define VSA_ARGS_SCAN       3   /* plus the extension's number */
+#define VSA_ARGS_SAMPLES    0
+#define VSA_ARGS_SCAN       3
+#define VSA_ARGS_PICK       6
+#define VSA_ARGS_EXACT      10
+#define VSA_ARGS_SETS       14
 #define VSA_ARGS_TOTAL      (VSA_ARGS_SETS * VSA_MAX_RANGES * VSA_ARGS_WORDS)
 
 /* ---- CONTROL: group record ---- */
@@ -265,9 +268,15 @@
     VSA_WORD sample_nx;    /* the same for the extensions' samples */                      \
     VSA_WORD sample_ny;                                                                    \
     VSA_WORD sample_rx;                                                                    \
-    VSA_WORD scan_nx;      /* and their scans */                                           \
+    VSA_WORD scan_nx;      /* their scans */                                               \
     VSA_WORD scan_ny;                                                                      \
-    VSA_WORD scan_rx;
+    VSA_WORD scan_rx;                                                                      \
+    VSA_WORD pick_nx;      /* pick and place */                                            \
+    VSA_WORD pick_ny;                                                                      \
+    VSA_WORD pick_rx;                                                                      \
+    VSA_WORD exact_nx;     /* and the exact set */                                         \
+    VSA_WORD exact_ny;                                                                     \
+    VSA_WORD exact_rx;
 
 #ifndef VSA_GLSL
 typedef struct vsai_push {

@@ -14,7 +14,8 @@ typedef struct recorder {
     vsai_push push;
     uint32_t groups;          /* of this step */
     uint32_t score_chunks, select_chunks, dense_chunks;
-    vsai_ranges dense, samples, scans;   /* of the stages that are dispatched indirectly */
+    /* Of the stages that are dispatched indirectly. */
+    vsai_ranges dense, samples, scans, picks, exacts;
 } recorder;
 
 /* ----------------------------------------------------------------- helpers */
@@ -99,6 +100,10 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
         info->max_dispatch_tokens);
     r->scans = vsai_ranges_make(r->score_chunks, cells, info->kv_heads * shape->blocks,
                                 VSA_SCORE_CHUNK, info->max_dispatch_tokens);
+    r->picks = vsai_ranges_make(r->select_chunks, r->groups, info->kv_heads, VSA_SELECT_CHUNK,
+                                info->max_dispatch_tokens);
+    r->exacts = vsai_ranges_make(shape->exact_splits, cells, info->kv_heads * shape->blocks,
+                                 shape->exact_chunk, info->max_dispatch_tokens);
     r->push.dense_nx = r->dense.nx;
     r->push.dense_ny = r->dense.ny;
     r->push.dense_rx = r->dense.rx;
@@ -108,9 +113,18 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
     r->push.scan_nx = r->scans.nx;
     r->push.scan_ny = r->scans.ny;
     r->push.scan_rx = r->scans.rx;
-    most = vsai_ranges_count(&r->dense);
-    most = max32(most, vsai_ranges_count(&r->samples));
-    most = max32(most, shape->method.guided ? vsai_ranges_count(&r->scans) : 0);
+    r->push.pick_nx = r->picks.nx;
+    r->push.pick_ny = r->picks.ny;
+    r->push.pick_rx = r->picks.rx;
+    r->push.exact_nx = r->exacts.nx;
+    r->push.exact_ny = r->exacts.ny;
+    r->push.exact_rx = r->exacts.rx;
+    most = max32(vsai_ranges_count(&r->dense), vsai_ranges_count(&r->samples));
+    if (shape->method.guided) {
+        most = max32(most, vsai_ranges_count(&r->scans));
+        most = max32(most, vsai_ranges_count(&r->picks));
+        most = max32(most, vsai_ranges_count(&r->exacts));
+    }
     if (most > VSA_MAX_RANGES) {
         return vsai_fail(&layer->plan->context->log, VSA_ERROR_UNSUPPORTED_CONFIG,
                          "the step needs %u dispatches for one stage, limit %u: raise "
@@ -299,6 +313,19 @@ static void record_select(recorder *r)
     record_moments(r);
 }
 
+/* Method guided, extension `stage`: for the groups that want one. */
+static void extend_guided(recorder *r, uint32_t stage)
+{
+    barrier_stage(r);
+    r->push.round = stage;
+    r->push.items = 0;
+    dispatch_indirect(r, scan_kernel(r), &r->scans, VSA_ARGS_SCAN + stage);
+    barrier_stage(r);
+    dispatch_indirect(r, VSAI_KERNEL_PICK, &r->picks, VSA_ARGS_PICK + stage);
+    barrier_stage(r);
+    dispatch_indirect(r, VSAI_KERNEL_PLACE, &r->picks, VSA_ARGS_PICK + stage);
+}
+
 /* Sample number `stage`: 0 the base sample, then the extensions. */
 static void record_sample(recorder *r, uint32_t stage)
 {
@@ -307,13 +334,11 @@ static void record_sample(recorder *r, uint32_t stage)
     }
     if (r->shape->method.guided) {
         if (stage > 0) {
-            barrier_stage(r);
-            r->push.round = stage;
-            r->push.items = 0;
-            dispatch_indirect(r, scan_kernel(r), &r->scans, VSA_ARGS_SCAN + stage);
+            extend_guided(r, stage);
+        } else {
+            select_step(r, VSAI_KERNEL_PICK, 0);
+            select_step(r, VSAI_KERNEL_PLACE, 0);
         }
-        select_step(r, VSAI_KERNEL_PICK, stage);
-        select_step(r, VSAI_KERNEL_PLACE, stage);
         return;
     }
     barrier_stage(r);
@@ -323,6 +348,11 @@ static void record_sample(recorder *r, uint32_t stage)
 static void attend_exact(recorder *r)
 {
     r->push.items = VSA_ITEMS_EXACT;
+    if (r->shape->method.guided) {   /* how many tokens are heavy is known on the device alone */
+        dispatch_indirect(r, VSAI_KERNEL_ATTEND_SPARSE, &r->exacts,
+                          VSA_ARGS_EXACT + r->push.round);
+        return;
+    }
     dispatch(r, VSAI_KERNEL_ATTEND_SPARSE, r->shape->exact_splits, r->groups * r->shape->blocks,
              r->shape->info.kv_heads * r->shape->blocks, r->shape->exact_chunk);
 }
@@ -330,6 +360,7 @@ static void attend_exact(recorder *r)
 static void record_attend(recorder *r)
 {
     barrier_stage(r);
+    r->push.round = 0;
     attend_exact(r);
     if (r->shape->method.samples) {
         r->push.items = VSA_ITEMS_SAMPLES;
@@ -355,7 +386,8 @@ static void record_extensions(recorder *r)
                 attend_exact(r);   /* more tokens are heavy now */
             }
             r->push.items = VSA_ITEMS_SAMPLES;
-            dispatch_indirect(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples, round + 1);
+            dispatch_indirect(r, VSAI_KERNEL_ATTEND_SPARSE, &r->samples,
+                              VSA_ARGS_SAMPLES + round + 1);
         }
     }
 }

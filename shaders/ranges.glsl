@@ -1,0 +1,30 @@
+// Workgroups of the stages that are dispatched indirectly: one record of arguments for each range that
+// record.c cuts the stage into. Needs the binding `control`.
+#ifndef RANGES_GLSL
+#define RANGES_GLSL
+
+// How a stage is cut: nx by ny workgroups a range, rx ranges along x.
+struct Ranges {
+    uint nx, ny, rx;
+};
+
+Ranges ranges_of(uint set)
+{
+    if (set == VSA_ARGS_DENSE) {
+        return Ranges(push.dense_nx, push.dense_ny, push.dense_rx);
+    }
+    if (set <= VSA_ARGS_SCAN) {
+        return Ranges(push.sample_nx, push.sample_ny, push.sample_rx);
+    }
+    if (set <= VSA_ARGS_PICK) {
+        return Ranges(push.scan_nx, push.scan_ny, push.scan_rx);
+    }
+    if (set < VSA_ARGS_EXACT) {
+        return Ranges(push.pick_nx, push.pick_ny, push.pick_rx);
+    }
+    return Ranges(push.exact_nx, push.exact_ny, push.exact_rx);
+}
+
+// Workgroups along y that a group has in this stage.
+uint ranges_cells(uint set) { return set > VSA_ARGS_PICK && set < VSA_ARGS_EXACT ? 1u : BLOCKS; }
+#endif
