@@ -14,7 +14,7 @@
 /* Stable: scripts rely on them. */
 enum {
     EXIT_DONE = 0,
-    EXIT_CHECK_FAILED = 1, /* done, but a guarantee was missed under --strict-exit */
+    EXIT_CHECK_FAILED = 1, /* done, but a case of validate failed, or --strict-exit */
     EXIT_BAD_INPUT = 2,    /* usage, or an input or output file */
     EXIT_NO_DEVICE = 3     /* no usable device, or a Vulkan error */
 };
