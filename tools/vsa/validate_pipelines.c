@@ -28,7 +28,21 @@ static const struct {
     {"Scratch Memory Size", PIPELINE_SCRATCH},
     {"Max live registers", PIPELINE_REGISTERS},
     {"Workgroup Memory Size", PIPELINE_SHARED},
-    {"Instruction Count", PIPELINE_INSTRUCTIONS},
+    {"Instruction Count", PIPELINE_INSTRUCTIONS}, /* Turnip too */
+    /* NVK */
+    {"Spills to memory", PIPELINE_SPILLS},
+    {"SLM size", PIPELINE_SCRATCH},
+    {"Number of GPRs", PIPELINE_REGISTERS},
+    {"Max warps/SM", PIPELINE_WAVES},
+    {"Instruction count", PIPELINE_INSTRUCTIONS},
+    /* Turnip: STP stores to private memory */
+    {"STP Count", PIPELINE_SPILLS},
+    {"Registers used", PIPELINE_REGISTERS},
+    {"Max Waves Per Core", PIPELINE_WAVES},
+    /* Honeykrisp */
+    {"Spills", PIPELINE_SPILLS},
+    {"Scratch", PIPELINE_SCRATCH},
+    {"GPRs", PIPELINE_REGISTERS},
 };
 
 int pipeline_number_of(const char *statistic)
