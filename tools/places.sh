@@ -46,10 +46,23 @@ fetch_swiftshader() {
     folder=$(fetch_chromium) && printf '%s\n' "$folder/vk_swiftshader.json"
 }
 
+# private_apt FOLDER: sets private_apt to an apt-get whose lists are in the folder, with the lines of
+# FOLDER/sources.list and nothing of this system's.
+private_apt() {
+    mkdir -p "$1/lists/partial" "$1/archives/partial" || return 1
+    : >"$1/status"
+    private_apt=(apt-get -qq -o "Dir::Etc::sourcelist=$1/sources.list"
+        -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null
+        -o "Dir::State::lists=$1/lists" -o "Dir::State::status=$1/status"
+        -o "Dir::Cache::archives=$1/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+        -o APT::Sandbox::User= -o APT::Install-Recommends=false -o Debug::NoLocking=true)
+    "${private_apt[@]}" update >&2
+}
+
 # fetch_debian NAME SUITE...: Mesa and its shims from the last of the suites, unpacked. Prints the
 # folder.
 fetch_debian() {
-    local folder=$places/$1 root=$places/$1/root key suite options package
+    local folder=$places/$1 root=$places/$1/root key suite package private_apt
     shift
     if [ -e "$folder/complete" ]; then
         printf '%s\n' "$root"
@@ -59,19 +72,13 @@ fetch_debian() {
     command -v apt-get >/dev/null && [ -e "$key" ] || return 1
     [ "$(dpkg --print-architecture)" = amd64 ] || return 1
     rm -rf "$folder"
-    mkdir -p "$folder/lists/partial" "$folder/archives/partial" "$root" || return 1
-    : >"$folder/status"
+    mkdir -p "$root" || return 1
     for suite in "$@"; do
         say "deb [signed-by=$key] $(debian_mirror) $suite main"
     done >"$folder/sources.list"
-    options=(-qq -o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null
-        -o Dir::Etc::preferencesparts=/dev/null -o "Dir::State::lists=$folder/lists"
-        -o "Dir::State::status=$folder/status" -o "Dir::Cache::archives=$folder/archives"
-        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o "APT::Sandbox::User="
-        -o APT::Install-Recommends=false -o Debug::NoLocking=true)
     say "fetching Mesa from Debian $suite into $folder (60 MB)" >&2
-    apt-get "${options[@]}" update >&2 &&
-        apt-get "${options[@]}" -y --download-only -t "$suite" install mesa-vulkan-drivers \
+    private_apt "$folder" &&
+        "${private_apt[@]}" -y --download-only -t "$suite" install mesa-vulkan-drivers \
             mesa-drm-shim libvulkan1 libcjson1 libcmocka0 libstdc++6 >&2 || return 1
     for package in "$folder"/archives/*.deb; do
         dpkg -x "$package" "$root" || return 1
@@ -79,6 +86,27 @@ fetch_debian() {
     rm -rf "$folder/archives" "$folder/lists"
     : >"$folder/complete"
     printf '%s\n' "$root"
+}
+
+# fetch_sources PACKAGE...: Debian's sources, unpacked. Prints the folder that holds theirs.
+fetch_sources() {
+    local folder=$places/sources package private_apt
+    command -v apt-get >/dev/null || return 1
+    for package in "$@"; do
+        [ -e "$folder/$package.complete" ] && continue
+        mkdir -p "$folder" || return 1
+        say "deb-src $(debian_mirror) bookworm main" >"$folder/sources.list"
+        say "fetching the sources of $package into $folder" >&2
+        (
+            cd "$folder" || exit 1
+            private_apt "$folder" && "${private_apt[@]}" source --download-only "$package" >&2 &&
+                cat "$package"_*.orig.tar.* >/dev/null && for archive in "$package"_*.orig.tar.?z; do
+                    tar -xf "$archive" || exit 1
+                done
+        ) || return 1
+        : >"$folder/$package.complete"
+    done
+    printf '%s\n' "$folder"
 }
 
 # use_place PLACE: sets place_icds, place_libraries and the array place_loader, which goes in front

@@ -5,8 +5,13 @@
 #define VSA_TOOL_H
 
 #if defined(__GNUC__)
+#    ifdef __MINGW32__
+#        define TOOL_PRINTF_KIND gnu_printf /* with __USE_MINGW_ANSI_STDIO */
+#    else
+#        define TOOL_PRINTF_KIND printf
+#    endif
 #    define TOOL_PRINTF(format_index, first_index)                                                 \
-        __attribute__((format(printf, format_index, first_index)))
+        __attribute__((format(TOOL_PRINTF_KIND, format_index, first_index)))
 #else
 #    define TOOL_PRINTF(format_index, first_index)
 #endif
