@@ -382,6 +382,8 @@ typedef struct vsa_plan_create_info {
     vsa_policy    policy;
     vsa_tuning    tuning;
     const char   *name;                     /* prefix of debug names */
+    VkPipelineCreateFlags pipeline_flags;   /* added to those of every pipeline, such as
+                                               VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR */
 } vsa_plan_create_info;
 
 /* Compiles or fetches every pipeline: slow (ms to s). Recording never compiles.
@@ -409,6 +411,16 @@ typedef struct vsa_plan_requirements {
 } vsa_plan_requirements;
 
 VSA_API void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out);
+
+typedef struct vsa_plan_pipeline {
+    const char *kernel;     /* what it computes: "score", "attend_sparse", ...; static */
+    VkPipeline  pipeline;   /* borrowed, until the plan is destroyed */
+} vsa_plan_pipeline;
+
+/* Fills at most `capacity` entries; *out_count is the number of pipelines, which may be larger. For
+ * inspection: vkGetPipelineExecutableStatisticsKHR and the like. */
+VSA_API void vsa_plan_get_pipelines(const vsa_plan *plan, vsa_plan_pipeline *out_pipelines,
+                                    uint32_t capacity, uint32_t *out_count);
 
 /* ----------------------------------------------------------------- layer */
 

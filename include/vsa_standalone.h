@@ -46,6 +46,10 @@ typedef struct vsa_standalone_create_info {
      * warning or error goes to the log as an error and is counted. Fails with
      * VSA_ERROR_VULKAN if the layer is not installed. */
     int          validation;
+    /* 1: for plans alone. A driver that compiles but cannot run anything is accepted,
+     * VK_KHR_pipeline_executable_properties is enabled where the device has it, and what needs the
+     * GPU to run fails with VSA_ERROR_UNSUPPORTED_CONFIG. */
+    int          compile_only;
     vsa_compiler compiler;
     uint32_t     max_storage_range;   /* as in vsa_context_create_info */
     const VkAllocationCallbacks *allocator;

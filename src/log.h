@@ -5,7 +5,13 @@
 #include "vsa.h"
 
 #if defined(__GNUC__)
-#  define VSAI_PRINTF(format_index) __attribute__((format(printf, format_index, format_index + 1)))
+#  ifdef __MINGW32__
+#    define VSAI_PRINTF_KIND gnu_printf   /* with __USE_MINGW_ANSI_STDIO */
+#  else
+#    define VSAI_PRINTF_KIND printf
+#  endif
+#  define VSAI_PRINTF(format_index) \
+    __attribute__((format(VSAI_PRINTF_KIND, format_index, format_index + 1)))
 #else
 #  define VSAI_PRINTF(format_index)
 #endif

@@ -9,6 +9,7 @@ typedef struct vsai_pipeline_info {
     uint32_t        variant;     /* vsai_variant bits */
     const uint32_t *constants;   /* constant i has constant_id i; floats as their bits */
     uint32_t        constant_count;
+    VkPipelineCreateFlags flags;
     const char     *debug_name;  /* optional */
 } vsai_pipeline_info;
 

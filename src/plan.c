@@ -17,6 +17,7 @@ enum {
 /* One row per kernel. */
 typedef struct kernel_info {
     const char *shader;
+    const char *name;     /* NULL: the shader's */
     uint16_t workgroup;   /* power of two, at most 256; 0 = the plan's tuning */
     uint8_t  reads_kv;    /* has the wide, segment and quantised variants */
     uint8_t  needs;       /* which methods have it: NEEDS_... */
@@ -26,7 +27,8 @@ typedef struct kernel_info {
 
 static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_BEGIN] = {.shader = "begin", .workgroup = 64, .needs = NEEDS_SPARSE},
-    [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .workgroup = 64, .only_dense = 1},
+    [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .name = "begin_dense", .workgroup = 64,
+                                  .only_dense = 1},
     [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .needs = NEEDS_EXACT_SCORES},
     [VSAI_KERNEL_QUERY] = {.shader = "query", .workgroup = 64, .needs = NEEDS_COMPACT},
     [VSAI_KERNEL_SCORE_KEYS] = {.shader = "score_keys", .needs = NEEDS_COMPACT_SCORES},
@@ -43,14 +45,15 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_PLACE] = {.shader = "place", .workgroup = 64, .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_RESIDUAL] = {.shader = "residual", .workgroup = 256, .needs = NEEDS_MOMENTS},
     [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_DRAWS},
-    [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .reads_kv = 1, .needs = NEEDS_SPARSE,
-                                   .sparse_items = 1},
-    [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .reads_kv = 1},
+    [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .name = "attend_sparse", .reads_kv = 1,
+                                   .needs = NEEDS_SPARSE, .sparse_items = 1},
+    [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .name = "attend_dense", .reads_kv = 1},
     [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 64, .needs = NEEDS_COMBINE},
     [VSAI_KERNEL_COMBINE_GUIDED] = {.shader = "combine_guided", .workgroup = 64,
                                     .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .needs = NEEDS_SPARSE},
-    [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .workgroup = 128, .only_dense = 1},
+    [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .name = "finish_dense", .workgroup = 128,
+                                   .only_dense = 1},
     [VSAI_KERNEL_APPEND] = {.shader = "append", .workgroup = 128, .reads_kv = 1},
     [VSAI_KERNEL_NORMS] = {.shader = "norms", .workgroup = 64, .reads_kv = 1,
                            .needs = NEEDS_NORMS},
@@ -163,6 +166,7 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
                            : 0u,
             .constants = constants,
             .constant_count = VSA_ID_COUNT,
+            .flags = shape->info.pipeline_flags,
             .debug_name = debug_name},
         &plan->pipelines[index]);
 }
@@ -246,6 +250,25 @@ void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out)
                   vsa_dtype_row_size(shape->info.q_dtype, shape->info.head_dim_k);
     out->out.size = (VkDeviceSize)shape->rows *
                     vsa_dtype_row_size(shape->info.out_dtype, shape->info.head_dim_v);
+}
+
+void vsa_plan_get_pipelines(const vsa_plan *plan, vsa_plan_pipeline *out_pipelines,
+                            uint32_t capacity, uint32_t *out_count)
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < VSAI_KERNELS; i++) {
+        if (plan->pipelines[i] == VK_NULL_HANDLE) {
+            continue;
+        }
+        if (count < capacity) {
+            out_pipelines[count] = (vsa_plan_pipeline){
+                .kernel = kernels[i].name != NULL ? kernels[i].name : kernels[i].shader,
+                .pipeline = plan->pipelines[i]};
+        }
+        count++;
+    }
+    *out_count = count;
 }
 
 void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *rows, size_t row_count,

@@ -64,3 +64,23 @@ configure_and_build() {
         return 1
     fi
 }
+
+# The mirror that apt on this host has Debian from.
+debian_mirror() {
+    local mirror=
+    if command -v apt-get >/dev/null; then
+        # shellcheck disable=SC2016
+        mirror=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
+            'Created-By: Packages' 2>/dev/null |
+            sed -n 's/^Debian Debian \(http.*[^/]\)\/*$/\1/p' | head -n 1) || true
+    fi
+    say "${mirror:-http://deb.debian.org/debian}"
+}
+
+# with_driver ICD-FILE COMMAND...: only this driver is visible. The second name is the one that
+# newer loaders know.
+with_driver() {
+    local icd=$1
+    shift
+    VK_ICD_FILENAMES=$icd VK_DRIVER_FILES=$icd "$@"
+}

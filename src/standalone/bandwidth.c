@@ -2,7 +2,12 @@
 #include "standalone.h"
 
 #include <stdlib.h>
-#include <time.h>
+#ifdef _WIN32
+#  define WIN32_LEAN_AND_MEAN
+#  include <windows.h>
+#else
+#  include <time.h>
+#endif
 
 #define LARGEST         ((VkDeviceSize)256 << 20)
 #define COPIES          9
@@ -11,9 +16,16 @@
 
 static double seconds(void)
 {
+#ifdef _WIN32
+    LARGE_INTEGER count, frequency;
+    QueryPerformanceCounter(&count);
+    QueryPerformanceFrequency(&frequency);
+    return (double)count.QuadPart / (double)frequency.QuadPart;
+#else
     struct timespec now = {0};
     timespec_get(&now, TIME_UTC);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#endif
 }
 
 /* Two buffers of this size fit beside what is there already. */

@@ -133,6 +133,20 @@ static int find_extension(const VkExtensionProperties *properties, uint32_t coun
     return 0;
 }
 
+/* Whether pipelines can be asked what they compiled to. */
+static int has_executable_info(const vsa_standalone *standalone)
+{
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+    };
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &executable,
+    };
+    standalone->instance.GetPhysicalDeviceFeatures2(standalone->physical_device, &features);
+    return executable.pipelineExecutableInfo == VK_TRUE;
+}
+
 static vsa_result load_device_functions(vsa_standalone *standalone)
 {
 #define LOAD(name)                                                                          \
@@ -158,7 +172,7 @@ static vsa_result create_device(vsa_standalone *standalone,
     uint32_t available_count = 0;
     VkExtensionProperties *available = NULL;
     const char **enabled =
-        vsai_calloc(NULL, needs.extension_count + needs.optional_extension_count + 1,
+        vsai_calloc(NULL, needs.extension_count + needs.optional_extension_count + 2,
                     sizeof(*enabled));
     VkResult result = instance->EnumerateDeviceExtensionProperties(standalone->physical_device,
                                                                    NULL, &available_count, NULL);
@@ -193,6 +207,15 @@ static vsa_result create_device(vsa_standalone *standalone,
         }
     }
 
+    const int executable_info =
+        info->compile_only &&
+        find_extension(available, available_count,
+                       VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME) &&
+        has_executable_info(standalone);
+    if (executable_info) {
+        enabled[enabled_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    }
+
     uint32_t timestamp_bits = 0;
     vsai_device_queue_family(instance, standalone->physical_device, &standalone->queue_family,
                              &timestamp_bits);
@@ -213,8 +236,13 @@ static vsa_result create_device(vsa_standalone *standalone,
             timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << timestamp_bits) - 1;
     }
 
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
     VkPhysicalDeviceVulkan12Features features12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .pNext = executable_info ? &executable : NULL,
     };
     VkPhysicalDeviceVulkan11Features features11 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
@@ -347,6 +375,7 @@ vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
         standalone->allocator = &standalone->allocator_storage;
     }
     standalone->log = info->log;
+    standalone->compile_only = info->compile_only;
     atomic_init(&standalone->validation_count, 0);
 
     vsa_result status = VSA_SUCCESS;
@@ -361,7 +390,7 @@ vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
                                        &standalone->instance)) ||
         (status = choose_device(standalone, info->device)) ||
         (status = create_device(standalone, info)) ||
-        (status = create_commands(standalone))) {
+        (!info->compile_only && (status = create_commands(standalone)))) {
         goto fail;
     }
     *out_standalone = standalone;

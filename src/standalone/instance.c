@@ -29,7 +29,8 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(
     (void)severity;   /* only warnings and errors are subscribed to */
     if (types & VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT) {
         atomic_fetch_add(&standalone->validation_count, 1);
-        vsai_log(&standalone->log, VSA_LOG_ERROR, "validation: %s", data->pMessage);
+        vsai_log(&standalone->log, VSA_LOG_ERROR, "validation: %s: %s",
+                 data->pMessageIdName ? data->pMessageIdName : "no name", data->pMessage);
     } else {
         /* The loader's own remarks, such as a driver that it could not open. */
         vsai_log(&standalone->log, VSA_LOG_WARN, "%s", data->pMessage);

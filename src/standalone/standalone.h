@@ -15,6 +15,7 @@
     X(GetPhysicalDeviceProperties)           \
     X(GetPhysicalDeviceProperties2)          \
     X(GetPhysicalDeviceFeatures)             \
+    X(GetPhysicalDeviceFeatures2)            \
     X(GetPhysicalDeviceQueueFamilyProperties) \
     X(GetPhysicalDeviceMemoryProperties)     \
     X(EnumerateDeviceExtensionProperties)    \
@@ -90,6 +91,7 @@ struct vsa_standalone {
     VkCommandBuffer cmd;
     VkFence  fence;
     int      lost;              /* sticky */
+    int      compile_only;      /* no fence, pool and cmd */
 
     vsa_buffer *staging;        /* made when first needed */
     vsa_directory_cache *cache;

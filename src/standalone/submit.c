@@ -13,6 +13,11 @@ vsa_result vsai_submit_begin(vsa_standalone *standalone, VkCommandBuffer *out_cm
 {
     const vsai_device_functions *vk = &standalone->vk;
     *out_cmd = VK_NULL_HANDLE;
+    if (standalone->compile_only) {
+        return vsai_fail(&standalone->log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "%s was opened with compile_only: nothing runs there",
+                         standalone->info.name);
+    }
     if (standalone->lost) {
         return vsai_fail(&standalone->log, VSA_ERROR_DEVICE_LOST,
                          "%s was lost: destroy the vsa_standalone and make a new one",

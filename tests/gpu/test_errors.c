@@ -280,14 +280,32 @@ typedef struct counted {
     long live, total;
 } counted;
 
+#ifdef _WIN32
+#  include <malloc.h>
+#  define free_aligned _aligned_free
+#else
+#  define free_aligned free
+#endif
+
+/* NULL when memory is out. */
+static void *allocate_aligned(size_t size, size_t alignment)
+{
+    size_t least = alignment < sizeof(void *) ? sizeof(void *) : alignment;
+#ifdef _WIN32
+    return _aligned_malloc(size, least);
+#else
+    void *memory = NULL;
+    return posix_memalign(&memory, least, size) == 0 ? memory : NULL;
+#endif
+}
+
 static void *VKAPI_PTR counted_allocate(void *user, size_t size, size_t alignment,
                                         VkSystemAllocationScope scope)
 {
     counted *c = user;
     (void)scope;
-    void *memory = NULL;
-    if (size == 0
-        || posix_memalign(&memory, alignment < sizeof(void *) ? sizeof(void *) : alignment, size)) {
+    void *memory = size == 0 ? NULL : allocate_aligned(size, alignment);
+    if (memory == NULL) {
         return NULL;
     }
     __atomic_add_fetch(&c->live, 1, __ATOMIC_SEQ_CST);
@@ -300,7 +318,7 @@ static void VKAPI_PTR counted_free(void *user, void *memory)
     counted *c = user;
     if (memory != NULL) {
         __atomic_sub_fetch(&c->live, 1, __ATOMIC_SEQ_CST);
-        free(memory);
+        free_aligned(memory);
     }
 }
 
@@ -314,7 +332,11 @@ static void *VKAPI_PTR counted_reallocate(void *user, void *memory, size_t size,
         counted_free(user, memory);
         return NULL;
     }
+#ifdef _WIN32
+    return _aligned_realloc(memory, size, alignment);
+#else
     return realloc(memory, size);   /* alignment of malloc is enough for what uses this */
+#endif
 }
 
 static void host_memory_is_the_applications(void **state)

@@ -73,7 +73,8 @@ refuse "head size 40, must be a multiple of 32 for a cache of q4_0" decode \
 refuse "no command"
 refuse "unknown command 'attent'" attent
 refuse "unknown command" ""
-refuse "this version does not have" validate
+refuse "belongs to another command" validate --epsilon 0.1
+refuse "no case has" validate --cases nothing
 refuse "--input is missing" attend --output "$out"
 refuse "--output is missing" attend --input "$good"
 refuse "exclude each other" decode --trace "$good" --synthetic gaussian

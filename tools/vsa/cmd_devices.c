@@ -10,20 +10,6 @@
 #include "json.h"
 #include "tool.h"
 
-static const char *verdict_name(vsa_verdict verdict)
-{
-    return verdict == VSA_VERDICT_WORKS ? "works" : verdict == VSA_VERDICT_SLOW ? "slow" : "cannot";
-}
-
-static void add_reasons(cJSON *object, const char *name, const char (*reasons)[96], uint32_t count)
-{
-    cJSON *array = cJSON_AddArrayToObject(object, name);
-
-    for (uint32_t i = 0; i < count; i++) {
-        cJSON_AddItemToArray(array, cJSON_CreateString(reasons[i]));
-    }
-}
-
 static int print_json(const vsa_device_info *devices, uint32_t count)
 {
     cJSON *root = cJSON_CreateObject();
@@ -37,9 +23,9 @@ static int print_json(const vsa_device_info *devices, uint32_t count)
         cJSON_AddStringToObject(entry, "name", device->name);
         cJSON_AddStringToObject(entry, "driver", device->driver);
         cJSON_AddStringToObject(entry, "type", vsa_device_type_name(device->type));
-        cJSON_AddStringToObject(entry, "verdict", verdict_name(device->report.verdict));
-        add_reasons(entry, "missing", device->report.missing, device->report.missing_count);
-        add_reasons(entry, "slow", device->report.slow, device->report.slow_count);
+        cJSON_AddStringToObject(entry, "verdict", device_verdict_name(device->report.verdict));
+        json_add_reasons(entry, "missing", device->report.missing, device->report.missing_count);
+        json_add_reasons(entry, "slow", device->report.slow, device->report.slow_count);
         cJSON_AddItemToArray(list, entry);
     }
     return json_print(root);
@@ -51,7 +37,7 @@ static int print_text(const vsa_device_info *devices, uint32_t count)
         const vsa_device_info *device = &devices[i];
 
         printf("%u  %-6s  %s, %s, Vulkan %u.%u.%u, %s\n", device->index,
-               verdict_name(device->report.verdict), device->name,
+               device_verdict_name(device->report.verdict), device->name,
                vsa_device_type_name(device->type), VK_API_VERSION_MAJOR(device->api_version),
                VK_API_VERSION_MINOR(device->api_version), VK_API_VERSION_PATCH(device->api_version),
                device->driver);
@@ -68,27 +54,15 @@ static int print_text(const vsa_device_info *devices, uint32_t count)
 int command_devices(const tool_options *options)
 {
     tool_device errors = {0};
-    const vsa_log log = device_log(&errors);
-    vsa_device_info *devices = NULL;
-    uint32_t count = 0, capacity = 0;
-    vsa_result result = vsa_standalone_list_devices(&log, NULL, 0, &count);
+    vsa_device_info *devices;
+    uint32_t count;
+    int code = device_list(&errors, &devices, &count);
 
-    if (result == VSA_SUCCESS && count > 0) {
-        capacity = count;
-        devices = calloc(capacity, sizeof *devices);
-        if (!devices) {
-            return tool_fail(EXIT_NO_DEVICE, "not enough memory for %u devices", count);
-        }
-        result = vsa_standalone_list_devices(&log, devices, capacity, &count);
-        count = count < capacity ? count : capacity;
+    if (code != EXIT_DONE) {
+        return code;
     }
-    if (result != VSA_SUCCESS) {
-        free(devices);
-        device_fail(&errors, result, "the devices cannot be listed");
-        return EXIT_NO_DEVICE;
-    }
+    code = options->json ? print_json(devices, count) : print_text(devices, count);
 
-    int code = options->json ? print_json(devices, count) : print_text(devices, count);
     int usable = 0;
 
     for (uint32_t i = 0; i < count; i++) {

@@ -11,5 +11,6 @@ int command_attend(const tool_options *options);
 int command_decode(const tool_options *options);
 int command_eval(const tool_options *options);
 int command_bench(const tool_options *options);
+int command_validate(const tool_options *options);
 
 #endif

@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tool.h"
 
@@ -54,6 +55,40 @@ int device_fail(const tool_device *device, vsa_result result, const char *what)
         return tool_fail(code, "%s", device->sentence);
     }
     return tool_fail(code, "%s: %s", what, vsa_result_name(result));
+}
+
+const char *device_verdict_name(vsa_verdict verdict)
+{
+    return verdict == VSA_VERDICT_WORKS ? "works" : verdict == VSA_VERDICT_SLOW ? "slow" : "cannot";
+}
+
+int device_list(tool_device *device, vsa_device_info **out_devices, uint32_t *out_count)
+{
+    const vsa_log log = device_log(device);
+    vsa_device_info *devices = NULL;
+    uint32_t count = 0;
+    vsa_result result = vsa_standalone_list_devices(&log, NULL, 0, &count);
+
+    *out_devices = NULL;
+    *out_count = 0;
+    if (result == VSA_SUCCESS && count > 0) {
+        const uint32_t capacity = count;
+
+        devices = calloc(capacity, sizeof *devices);
+        if (!devices) {
+            return tool_fail(EXIT_NO_DEVICE, "not enough memory for %u devices", count);
+        }
+        result = vsa_standalone_list_devices(&log, devices, capacity, &count);
+        count = count < capacity ? count : capacity;
+    }
+    if (result != VSA_SUCCESS) {
+        free(devices);
+        device_fail(device, result, "the devices cannot be listed");
+        return EXIT_NO_DEVICE;
+    }
+    *out_devices = devices;
+    *out_count = count;
+    return EXIT_DONE;
 }
 
 int device_check_validation(const tool_device *device)

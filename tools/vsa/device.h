@@ -29,6 +29,13 @@ vsa_log device_log(tool_device *device);
  * EXIT_NO_DEVICE. */
 int device_fail(const tool_device *device, vsa_result result, const char *what);
 
+/* "works", "slow" or "cannot". */
+const char *device_verdict_name(vsa_verdict verdict);
+
+/* All devices; the caller frees them. `device` keeps the library's last error. An exit code, after
+ * one line on standard error. */
+int device_list(tool_device *device, vsa_device_info **out_devices, uint32_t *out_count);
+
 /* EXIT_NO_DEVICE after one line if the validation layer said anything. */
 int device_check_validation(const tool_device *device);
 

@@ -136,8 +136,10 @@ void html_run_facts(FILE *stream, const char *command, const tool_options *optio
         write_argument(stream, options->arguments[i]);
     }
     fputs("</code></dd>\n", stream);
-    html_fact(stream, "Device", device->name);
-    html_fact(stream, "Driver", device->driver);
+    if (device) {
+        html_fact(stream, "Device", device->name);
+        html_fact(stream, "Driver", device->driver);
+    }
     snprintf(text, sizeof text, "vsa %u.%u.%u", version >> 16, version >> 8 & 0xff, version & 0xff);
     html_fact(stream, "Version", text);
     if (utc && strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", utc) > 0) {

@@ -22,7 +22,7 @@ void html_facts_begin(FILE *stream);
 void html_fact(FILE *stream, const char *name, const char *value);
 void html_facts_end(FILE *stream);
 
-/* The facts of every page: command line, device, driver, version, date. */
+/* The facts of every page: command line, device and driver unless NULL, version, date. */
 void html_run_facts(FILE *stream, const char *command, const tool_options *options,
                     const vsa_device_info *device);
 

@@ -16,6 +16,7 @@ typedef struct option_choice {
 typedef enum option_kind {
     OPTION_FLAG,       /* bool, no value */
     OPTION_TEXT,       /* const char *, not empty */
+    OPTION_MAYBE_TEXT, /* the same, or nothing: options_given tells that from its absence */
     OPTION_LIST,       /* option_list: texts, one for every time that the option is given */
     OPTION_CHOICE,     /* int, one of `choices` */
     OPTION_CHOICES,    /* option_enums: several of `choices` with commas between them */

@@ -31,6 +31,7 @@ static void describe(const option *entry, char text[TEXT_SIZE])
         snprintf(text, TEXT_SIZE, "without a value");
         break;
     case OPTION_TEXT:
+    case OPTION_MAYBE_TEXT:
         snprintf(text, TEXT_SIZE, "a %s", entry->value);
         break;
     case OPTION_LIST:
@@ -239,6 +240,7 @@ static bool read_value(const option *entry, const char *text, void *field)
         *(bool *)field = true;
         return true;
     case OPTION_TEXT:
+    case OPTION_MAYBE_TEXT:
         *(const char **)field = text;
         return *text != '\0';
     case OPTION_LIST:
@@ -291,7 +293,8 @@ static const char *command_name(int command)
            : command == COMMAND_ATTEND ? "attend"
            : command == COMMAND_DECODE ? "decode"
            : command == COMMAND_EVAL   ? "eval"
-                                       : "bench";
+           : command == COMMAND_BENCH  ? "bench"
+                                       : "validate";
 }
 
 int options_parse(tool_options *out_options, int command, int argument_count,
@@ -352,7 +355,13 @@ int options_parse(tool_options *out_options, int command, int argument_count,
                                  entry->name, value);
             }
         } else if (!value) {
-            if (i + 1 == argument_count || strncmp(arguments[i + 1], "--", 2) == 0) {
+            const bool none = i + 1 == argument_count || strncmp(arguments[i + 1], "--", 2) == 0;
+
+            if (none && entry->kind == OPTION_MAYBE_TEXT) {
+                out_options->given |= UINT64_C(1) << (entry - option_table);
+                continue;
+            }
+            if (none) {
                 return tool_fail(EXIT_BAD_INPUT, "option --%s: needs a value: %s", entry->name,
                                  allowed);
             }

@@ -15,7 +15,8 @@ enum {
     COMMAND_ATTEND = 2,
     COMMAND_DECODE = 4,
     COMMAND_EVAL = 8,
-    COMMAND_BENCH = 16
+    COMMAND_BENCH = 16,
+    COMMAND_VALIDATE = 32
 };
 
 /* "128" is a count, "0.05" a fraction. */
@@ -80,6 +81,12 @@ typedef struct tool_options {
     double logit_std;
     double time_limit; /* seconds */
     bool tune;
+
+    /* Of validate */
+    bool compile_only;
+    const char *cases;     /* part of the names of those to run; NULL = all */
+    const char *json_file; /* of --json FILE; NULL with --json alone: standard output */
+    const char *read;      /* results of earlier runs; NULL = run */
 
     /* Output */
     bool json, steps, no_progress, strict_exit, dump_indices;

@@ -56,8 +56,7 @@ int output_file_open(const char *path, output_file *out_file)
     }
     out_file->in_place = platform_path(final_path) == PLATFORM_PATH_OTHER;
     sprintf(temporary, "%s.%lu.tmp", final_path, platform_process_id());
-    out_file->stream =
-        fopen(out_file->in_place ? final_path : temporary, out_file->in_place ? "wb" : "wbx");
+    out_file->stream = out_file->in_place ? fopen(final_path, "wb") : platform_create(temporary);
     if (!out_file->stream) {
         const int error = errno;
 
@@ -84,7 +83,7 @@ int output_file_commit(output_file *file)
         /* An error before the last flush leaves only the stream's flag. */
         code = tool_fail(EXIT_BAD_INPUT, "%s: cannot be written: %s", file->path,
                          error ? strerror(error) : "write error");
-    } else if (!file->in_place && rename(file->temporary, file->final_path) != 0) {
+    } else if (!file->in_place && !platform_replace(file->temporary, file->final_path)) {
         code = tool_fail(EXIT_BAD_INPUT, "%s: cannot be replaced: %s", file->path, strerror(errno));
     }
     if (code != EXIT_DONE && !file->in_place) {

@@ -1,3 +1,4 @@
+#ifndef _WIN32
 #define _POSIX_C_SOURCE   200809L
 #define _XOPEN_SOURCE     700
 #define _FILE_OFFSET_BITS 64
@@ -69,3 +70,18 @@ bool platform_file_seek(FILE *stream, uint64_t offset)
     }
     return fseeko(stream, (off_t)offset, SEEK_SET) == 0;
 }
+
+FILE *platform_create(const char *path)
+{
+    return fopen(path, "wbx");
+}
+
+bool platform_replace(const char *from, const char *to)
+{
+    return rename(from, to) == 0;
+}
+
+#else
+/* A translation unit needs a declaration. */
+typedef int platform_posix_is_empty;
+#endif

@@ -1,5 +1,6 @@
 /*
- * platform.h - what the tool needs from the operating system beyond C11. The only file to port.
+ * platform.h - what the tool needs from the operating system beyond C11: platform.c has it for POSIX
+ * systems, platform_windows.c for Windows. The only files to port.
  */
 #ifndef VSA_TOOL_PLATFORM_H
 #define VSA_TOOL_PLATFORM_H
@@ -32,5 +33,11 @@ unsigned long platform_process_id(void);
 /* 64-bit file positions. False on an error. */
 bool platform_file_size(FILE *stream, uint64_t *out_size);
 bool platform_file_seek(FILE *stream, uint64_t offset);
+
+/* Opens a file that must not exist yet, to write bytes; NULL with errno. */
+FILE *platform_create(const char *path);
+
+/* Renames over what may be there. False with errno. */
+bool platform_replace(const char *from, const char *to);
 
 #endif

@@ -5,8 +5,13 @@
 #define VSA_TOOL_H
 
 #if defined(__GNUC__)
+#    ifdef __MINGW32__
+#        define TOOL_PRINTF_KIND gnu_printf /* with __USE_MINGW_ANSI_STDIO */
+#    else
+#        define TOOL_PRINTF_KIND printf
+#    endif
 #    define TOOL_PRINTF(format_index, first_index)                                                 \
-        __attribute__((format(printf, format_index, first_index)))
+        __attribute__((format(TOOL_PRINTF_KIND, format_index, first_index)))
 #else
 #    define TOOL_PRINTF(format_index, first_index)
 #endif
@@ -14,7 +19,7 @@
 /* Stable: scripts rely on them. */
 enum {
     EXIT_DONE = 0,
-    EXIT_CHECK_FAILED = 1, /* done, but a guarantee was missed under --strict-exit */
+    EXIT_CHECK_FAILED = 1, /* done, but a case of validate failed, or --strict-exit */
     EXIT_BAD_INPUT = 2,    /* usage, or an input or output file */
     EXIT_NO_DEVICE = 3     /* no usable device, or a Vulkan error */
 };
