@@ -1,6 +1,7 @@
 /*
  * vsa_standalone.h - an instance, a device, a queue and memory for vsa, for programs that have no
- * Vulkan of their own: tools, tests, first steps. Uses only vsa.h and volk.
+ * Vulkan of their own: tools, tests, first steps. Uses only vsa.h and the Vulkan loader, which it
+ * opens when it first needs it; it defines no vk* symbol and needs none at link time.
  *
  * The conventions of vsa.h hold. Every function here waits for the GPU before it returns.
  * Thread-safety: one thread at a time per vsa_standalone and everything made from it.
@@ -50,6 +51,9 @@ typedef struct vsa_standalone_create_info {
     uint32_t     max_storage_range;   /* as in vsa_context_create_info */
     const VkAllocationCallbacks *allocator;
     vsa_log      log;
+    /* Where Vulkan comes from, for programs that bring a loader or a driver of their own; it must
+     * outlive the vsa_standalone. NULL = the system's loader. */
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr;
 } vsa_standalone_create_info;
 
 VSA_API vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,

@@ -357,8 +357,8 @@ vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
             goto fail;
         }
     }
-    if ((status = vsai_instance_create(standalone, &standalone->log, info->validation,
-                                       &standalone->instance)) ||
+    if ((status = vsai_instance_create(standalone, &standalone->log, info->get_instance_proc_addr,
+                                       info->validation, &standalone->instance)) ||
         (status = choose_device(standalone, info->device)) ||
         (status = create_device(standalone, info)) ||
         (status = create_commands(standalone))) {
