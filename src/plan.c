@@ -115,6 +115,7 @@ static vsa_result create_layouts(vsa_plan *plan)
             .pBindings = bindings},
         context->allocator, &plan->set_layout);
     if (result != VK_SUCCESS) {
+        plan->set_layout = VK_NULL_HANDLE;   /* undefined after a failure */
         return vsai_fail_vk(&context->log, result, "vkCreateDescriptorSetLayout");
     }
     result = context->vk.CreatePipelineLayout(
@@ -125,6 +126,9 @@ static vsa_result create_layouts(vsa_plan *plan)
                                       .pushConstantRangeCount = 1,
                                       .pPushConstantRanges = &range},
         context->allocator, &plan->pipeline_layout);
+    if (result != VK_SUCCESS) {
+        plan->pipeline_layout = VK_NULL_HANDLE;
+    }
     return vsai_fail_vk(&context->log, result, "vkCreatePipelineLayout");
 }
 
