@@ -525,8 +525,9 @@ typedef enum vsa_certificate_status {
     VSA_CERTIFICATE_EXACT   = 1,  /* the row was computed densely */
     VSA_CERTIFICATE_MET     = 2,  /* the error is <= epsilon with probability 1 - delta */
     VSA_CERTIFICATE_MISSED  = 3,  /* the budget ended before the target was reached */
-    VSA_CERTIFICATE_INVALID = 4,  /* non-finite logits or values, or no token to attend to (or a length above max_length_tokens):
-                                     out is zero */
+    VSA_CERTIFICATE_INVALID = 4,  /* non-finite logits or values, also their sums in f32 and, unless
+                                     the step is dense, sums of squared values; no token to attend
+                                     to, or a length above max_length_tokens: out is zero */
     VSA_CERTIFICATE_STATUS_MAX_ENUM = 0x7fffffff
 } vsa_certificate_status;
 
