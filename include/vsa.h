@@ -108,6 +108,15 @@ typedef struct vsa_cache {
     void *user;
 } vsa_cache;
 
+/* Threads of the application, for work that divides. The library starts none of its own. */
+typedef struct vsa_parallel {
+    /* Calls job(data, i) once for every i below `count`, in any order and on any threads, and
+     * returns when all calls have returned. NULL = one after the other on the calling thread. Must
+     * be thread-safe. */
+    void (*run)(void *user, uint32_t count, void (*job)(void *data, uint32_t index), void *data);
+    void *user;
+} vsa_parallel;
+
 /* ---------------------------------------------------------- device discovery */
 
 /* What to enable before vkCreateDevice. Strings are static. */
@@ -184,6 +193,9 @@ typedef struct vsa_context_create_info {
     /* Largest storage-buffer range to bind; 0 = the device's maxStorageBufferRange. A smaller
      * value makes K and V bind as segments earlier. */
     uint32_t                  max_storage_range;
+    /* The pipelines of a plan are created through it, one a job: allocator, cache and log are then
+     * called on its threads, and pipeline_cache must not be externally synchronised. */
+    vsa_parallel              parallel;
 } vsa_context_create_info;
 
 /* Touches no VkQueue. Thread-safety: safe. */

@@ -54,6 +54,9 @@ typedef struct vsa_standalone_create_info {
     /* Where Vulkan comes from, for programs that bring a loader or a driver of their own; it must
      * outlive the vsa_standalone. NULL = the system's loader. */
     PFN_vkGetInstanceProcAddr get_instance_proc_addr;
+    /* Pipelines of a plan are created by this many threads, which end with the call; then
+     * `allocator` and `log` must be thread-safe. 0 or 1 = by the calling thread alone. */
+    uint32_t     thread_count;
 } vsa_standalone_create_info;
 
 VSA_API vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
@@ -91,6 +94,11 @@ VSA_API vsa_result vsa_directory_cache_create(const char *path, const vsa_log *l
                                               vsa_directory_cache **out_cache);
 VSA_API void vsa_directory_cache_destroy(vsa_directory_cache *cache);
 VSA_API vsa_cache vsa_directory_cache_callbacks(vsa_directory_cache *cache);
+
+/* A vsa_parallel for contexts of one's own: up to `thread_count` threads, the calling one among them,
+ * for as long as a call lasts. Where threads cannot be started the others do their work. 0 or 1 gives
+ * none. Holds no memory. */
+VSA_API vsa_parallel vsa_threads(uint32_t thread_count);
 
 /* -------------------------------------------------------------------- buffers */
 

@@ -270,6 +270,7 @@ static vsa_result create_device(vsa_standalone *standalone,
         .log = standalone->log,
         .compiler = info->compiler,
         .max_storage_range = info->max_storage_range,
+        .parallel = vsa_threads(info->thread_count),
     };
     status = vsa_context_create(&context_info, &standalone->context);
 
