@@ -29,7 +29,8 @@ int main(void)
         vsa_certificate rows[Q_HEADS];
         vsa_certificate_summary sum;
         make(q, Q_HEADS * DIM, 0, 4), make(k, KV_HEADS * DIM, 0, 1), make(v, KV_HEADS * DIM, 1, 1);
-        vsa_session_step step = {.lengths = &length, .new_k = k, .new_v = v, .new_tokens = 1, .q = q};
+        vsa_session_step step = {
+            .lengths = &length, .q = q, .new_k = k, .new_v = v, .new_tokens = 1};
         vsa_session_step_result result = {.out = out, .certificates = rows};
         if (vsa_session_run(session, &step, &result)) return 1;
         if (!vsa_certificates_check(rows, Q_HEADS, &sum)) return 1;   /* every row MET or EXACT */

@@ -13,7 +13,7 @@ enum { Q_HEADS = 8, KV_HEADS = 2, DIM = 64, MAX_TOKENS = 4096, PROMPT = 3000, ST
 
 static const float epsilon = 0.1f, delta = 0.1f;
 
-/* Every row of the step kept its promise? Counts the rows, and those beyond the error they allow. */
+/* Every row of the step kept its promise? Counts the rows, and those that are beyond epsilon. */
 static void check_step(const app_buffer *certificates, const app_buffer *out,
                        const app_buffer *dense, uint32_t token, uint32_t *rows, uint32_t *beyond)
 {

@@ -1,5 +1,6 @@
-/* Opens the system's Vulkan loader. Not by volk: its variables have the names of Vulkan's functions,
- * and a static library that defines them takes over the calls of a program that links libvulkan. */
+/* Opens the system's Vulkan loader. Not by volk: its variables have the names of Vulkan's
+ * functions, and a static library that defines them takes over the calls of a program that links
+ * libvulkan. */
 #include "standalone.h"
 
 #include <string.h>

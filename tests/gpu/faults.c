@@ -290,8 +290,9 @@ typedef struct wrapped {
     PFN_vkVoidFunction *real;
 } wrapped;
 
-#define ROW(name)       { "vk" #name, (PFN_vkVoidFunction)my_##name, (PFN_vkVoidFunction *)&real_##name }
-#define MADE(name)      ROW(Create##name), ROW(Destroy##name)
+#define ROW(name) \
+    { "vk" #name, (PFN_vkVoidFunction)my_##name, (PFN_vkVoidFunction *)&real_##name }
+#define MADE(name) ROW(Create##name), ROW(Destroy##name)
 
 static const wrapped of_device[] = {
     MADE(ShaderModule), MADE(PipelineLayout), MADE(DescriptorSetLayout), MADE(DescriptorPool),

@@ -1,7 +1,7 @@
 /*
- * faults.h - Vulkan and host memory that fail on request: the n-th call of a kind fails, and perhaps
- * all that follow. What is created is counted, so that nothing can stay behind unseen; what a failed
- * call was to write is filled with rubbish, because Vulkan leaves it undefined.
+ * faults.h - Vulkan and host memory that fail on request: the n-th call of a kind fails, and
+ * perhaps all that follow. What is created is counted, so that nothing can stay behind unseen; what
+ * a failed call was to write is filled with rubbish, because Vulkan leaves it undefined.
  *
  * The library under test is given fault_get_instance_proc_addr and fault_allocator. The driver
  * beneath allocates for itself, so that only the library's own allocations are counted. Where the

@@ -1,6 +1,6 @@
-/* What the header calls safe from several threads, at once: plans and layers created on one context,
- * with the application's cache, log and allocator; recording on one layer from two threads. Under
- * ThreadSanitizer (preset tsan) any data race of the library fails. */
+/* What the header calls safe from several threads, at once: plans and layers created on one
+ * context, with the application's cache, log and allocator; recording on one layer from two
+ * threads. Under ThreadSanitizer (preset tsan) any data race of the library fails. */
 #include "raw.h"
 
 #include <pthread.h>
