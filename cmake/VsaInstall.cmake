@@ -1,12 +1,8 @@
-# Libraries, headers, the tool, and find_package(vsa).
+# Libraries, headers, the tool, find_package(vsa) and pkg-config.
 
 include(CMakePackageConfigHelpers)
 
-set(_targets vsa)
-if(TARGET vsa_standalone)
-    list(APPEND _targets vsa_standalone)
-endif()
-install(TARGETS ${_targets} EXPORT vsaTargets
+install(TARGETS vsa vsa_standalone EXPORT vsaTargets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
@@ -26,3 +22,5 @@ install(FILES
     "${CMAKE_CURRENT_BINARY_DIR}/vsaConfigVersion.cmake"
     cmake/FindShaderc.cmake
     DESTINATION "${_config_dir}")
+
+include(VsaPkgConfig)

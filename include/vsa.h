@@ -35,8 +35,9 @@
 
 /* The one place where the version is written: CMakeLists.txt parses these lines. */
 #define VSA_VERSION_MAJOR 0
-#define VSA_VERSION_MINOR 1
-#define VSA_VERSION_PATCH 0
+#define VSA_VERSION_MINOR 1   /* before 1.0 a higher one may change structs */
+#define VSA_VERSION_PATCH 0   /* neither structs nor behaviour that is documented */
+/* What create infos carry as api_version: major << 16 | minor << 8 | patch. */
 #define VSA_API_VERSION \
     ((VSA_VERSION_MAJOR << 16) | (VSA_VERSION_MINOR << 8) | VSA_VERSION_PATCH)
 
@@ -82,20 +83,21 @@ VSA_API uint32_t vsa_version(void);
 
 /* ------------------------------------------------------------ host callbacks */
 
+/* How much a message matters. */
 typedef enum vsa_log_level {
-    VSA_LOG_NONE  = 0,
-    VSA_LOG_ERROR = 1,
-    VSA_LOG_WARN  = 2,
-    VSA_LOG_INFO  = 3,
-    VSA_LOG_DEBUG = 4,
+    VSA_LOG_NONE  = 0,  /* of no message */
+    VSA_LOG_ERROR = 1,  /* why a call failed: one per failed call */
+    VSA_LOG_WARN  = 2,  /* the call succeeds with less, e.g. a cache that cannot be written */
+    VSA_LOG_INFO  = 3,  /* one line per object: device, driver, compiler */
+    VSA_LOG_DEBUG = 4,  /* every shader that is compiled */
     VSA_LOG_LEVEL_MAX_ENUM = 0x7fffffff
 } vsa_log_level;
 
 /* Called on whichever thread calls the library: must be thread-safe. `message` has no trailing
  * newline and is valid only during the call. */
 typedef struct vsa_log {
-    void (*write)(void *user, vsa_log_level level, const char *message);
-    void *user;
+    void (*write)(void *user, vsa_log_level level, const char *message);  /* NULL = silence */
+    void *user;                /* handed to `write` */
     vsa_log_level max_level;   /* messages above it are not formatted; 0 = VSA_LOG_WARN */
 } vsa_log;
 
@@ -104,9 +106,19 @@ typedef struct vsa_log {
 typedef struct vsa_cache {
     /* Copies at most `capacity` bytes and returns the blob's whole size; 0 = miss. */
     size_t (*get)(void *user, const uint8_t key[32], void *data, size_t capacity);
+    /* Keeps a copy of the blob, or does not. A later put under the same key replaces it. */
     void   (*put)(void *user, const uint8_t key[32], const void *data, size_t size);
-    void *user;
+    void *user;   /* handed to both */
 } vsa_cache;
+
+/* Threads of the application, for work that divides. The library starts none of its own. */
+typedef struct vsa_parallel {
+    /* Calls job(data, i) once for every i below `count`, in any order and on any threads, and
+     * returns when all calls have returned. NULL = one after the other on the calling thread. Must
+     * be thread-safe. */
+    void (*run)(void *user, uint32_t count, void (*job)(void *data, uint32_t index), void *data);
+    void *user;   /* handed to `run` */
+} vsa_parallel;
 
 /* ---------------------------------------------------------- device discovery */
 
@@ -114,15 +126,16 @@ typedef struct vsa_cache {
 typedef struct vsa_device_requirements {
     uint32_t           api_version;              /* minimum: VK_API_VERSION_1_2 */
     const char *const *extensions;               /* required device extensions */
-    uint32_t           extension_count;
+    uint32_t           extension_count;          /* of `extensions` */
     const char *const *optional_extensions;      /* enable when the device has them */
-    uint32_t           optional_extension_count;
+    uint32_t           optional_extension_count; /* of `optional_extensions` */
 } vsa_device_requirements;
 
+/* The same for every device. Pure. */
 VSA_API void vsa_get_device_requirements(vsa_device_requirements *out_requirements);
 
 /* ORs the feature bits the library needs into the application's structs, never clearing any, so
- * that they merge with what other libraries need. Each pointer may be NULL. */
+ * that they merge with what other libraries need. Each pointer may be NULL. Pure. */
 VSA_API void vsa_require_features(VkPhysicalDeviceFeatures2 *features,
                                   VkPhysicalDeviceVulkan11Features *features11,
                                   VkPhysicalDeviceVulkan12Features *features12);
@@ -135,21 +148,24 @@ typedef enum vsa_verdict {
     VSA_VERDICT_MAX_ENUM = 0x7fffffff
 } vsa_verdict;
 
-#define VSA_MAX_REASONS 8
+#define VSA_MAX_REASONS 8   /* entries of vsa_device_report::missing and slow */
 
+/* What vsa_check_device finds. */
 typedef struct vsa_device_report {
-    vsa_verdict verdict;
-    uint32_t    missing_count, slow_count;
+    vsa_verdict verdict;                        /* the worst of the reasons below */
+    uint32_t    missing_count, slow_count;      /* entries below that are filled */
     char        missing[VSA_MAX_REASONS][96];   /* e.g. "maxComputeWorkGroupInvocations 128 < 256" */
-    char        slow[VSA_MAX_REASONS][96];
+    char        slow[VSA_MAX_REASONS][96];      /* what a faster path would need */
 } vsa_device_report;
 
+/* Pure: `properties` and `features` are what Vulkan says of a physical device. */
 VSA_API void vsa_check_device(const VkPhysicalDeviceProperties *properties,
                               const VkPhysicalDeviceFeatures *features,
                               vsa_device_report *out_report);
 
 /* ------------------------------------------------------------------- context */
 
+/* The library on one VkDevice. Any number of them may live on one device. */
 typedef struct vsa_context vsa_context;
 
 /* Who turns GLSL into SPIR-V. A build without one of them returns VSA_ERROR_UNSUPPORTED_CONFIG. */
@@ -161,29 +177,33 @@ typedef enum vsa_compiler {
     VSA_COMPILER_MAX_ENUM = 0x7fffffff
 } vsa_compiler;
 
+/* A device that the application made and lends. What is imported must outlive the context. */
 typedef struct vsa_context_create_info {
     uint32_t                  api_version;       /* REQUIRED: VSA_API_VERSION */
 
-    /* Imported Vulkan objects: borrowed, never destroyed. All REQUIRED. */
-    PFN_vkGetInstanceProcAddr get_instance_proc_addr;
-    VkInstance                instance;
-    VkPhysicalDevice          physical_device;
-    VkDevice                  device;
+    /* Imported Vulkan objects: borrowed, never destroyed. */
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr; /* REQUIRED: the loader's, volk's, ... */
+    VkInstance                instance;          /* REQUIRED: created with apiVersion 1.2 or more */
+    VkPhysicalDevice          physical_device;   /* REQUIRED: that `device` was created from */
+    VkDevice                  device;            /* REQUIRED: any queues */
     uint32_t                  vulkan_api_version; /* VkApplicationInfo::apiVersion; 0 = 1.2 */
 
     /* What was enabled on `device`: only these are used, whatever the device could do. */
     const VkPhysicalDeviceFeatures2 *enabled_features; /* the pNext chain is read */
-    const char *const        *enabled_extensions;
-    uint32_t                  enabled_extension_count;
+    const char *const        *enabled_extensions; /* names of device extensions */
+    uint32_t                  enabled_extension_count; /* of enabled_extensions */
 
     const VkAllocationCallbacks *allocator;      /* also serves the library's host memory */
     VkPipelineCache           pipeline_cache;    /* the caller's own, optional */
-    vsa_cache                 cache;
-    vsa_log                   log;
-    vsa_compiler              compiler;
+    vsa_cache                 cache;             /* both functions, or neither */
+    vsa_log                   log;               /* outlives the context */
+    vsa_compiler              compiler;          /* 0 = the first that was built in */
     /* Largest storage-buffer range to bind; 0 = the device's maxStorageBufferRange. A smaller
      * value makes K and V bind as segments earlier. */
     uint32_t                  max_storage_range;
+    /* The pipelines of a plan are created through it, one a job: allocator, cache and log are then
+     * called on its threads, and pipeline_cache must not be externally synchronised. */
+    vsa_parallel              parallel;
 } vsa_context_create_info;
 
 /* Touches no VkQueue. Thread-safety: safe. */
@@ -233,19 +253,23 @@ VSA_API uint32_t vsa_dtype_row_size(vsa_dtype dtype, uint32_t count);
  * plane (K or V of one layer) may span up to 16 GiB.
  */
 typedef struct vsa_plane_layout {
-    vsa_dtype dtype;
-    uint32_t  token_stride;
-    uint32_t  head_stride;
+    vsa_dtype dtype;          /* REQUIRED */
+    uint32_t  token_stride;   /* between tokens, at least a row */
+    uint32_t  head_stride;    /* between KV heads */
     uint64_t  block_stride;   /* between physical pages, or between sequences */
 } vsa_plane_layout;
 
+/* Where both planes of a cache are. A list of cells, as ggml's cache has it, is a page table with
+ * page_tokens 1: entry i of a sequence is the cell of its i-th token, block_stride the size of a
+ * cell (examples/ggml_cache.c). */
 typedef struct vsa_kv_layout {
     uint32_t         page_tokens;   /* 0 = contiguous; otherwise a power of two */
     uint32_t         table_stride;  /* uint32 entries per sequence in the page table */
-    vsa_plane_layout k;
-    vsa_plane_layout v;
+    vsa_plane_layout k;             /* head_dim_k channels */
+    vsa_plane_layout v;             /* head_dim_v channels */
 } vsa_kv_layout;
 
+/* Of a layout that vsa_kv_layout_init fills. */
 typedef enum vsa_kv_order {
     VSA_KV_HEAD_MAJOR  = 0,   /* [kv_head][token][channel] inside a sequence or page */
     VSA_KV_TOKEN_MAJOR = 1,   /* [token][kv_head][channel], ggml's order */
@@ -301,6 +325,7 @@ typedef enum vsa_bound {
     VSA_BOUND_MAX_ENUM = 0x7fffffff
 } vsa_bound;
 
+/* What the error is measured on. */
 typedef enum vsa_target {
     VSA_TARGET_DENOMINATOR = 1,  /* D, relative error */
     VSA_TARGET_NUMERATOR   = 2,  /* sum w_i v_i, relative L2 error */
@@ -308,6 +333,7 @@ typedef enum vsa_target {
     VSA_TARGET_MAX_ENUM = 0x7fffffff
 } vsa_target;
 
+/* What becomes of rows that do not reach their target within max_samples. */
 typedef enum vsa_miss_action {
     VSA_MISS_DENSE  = 0,  /* recompute failing rows densely in the same step: keeps the promise */
     VSA_MISS_REPORT = 1,  /* finish, and say so in the certificate */
@@ -327,16 +353,16 @@ typedef struct vsa_policy {
     vsa_scorer scorer;          /* 0 = the best that this version has: EXACT */
     vsa_bound  bound;           /* 0 = CLT */
     vsa_target target;          /* 0 = OUTPUT */
-    vsa_miss_action on_miss;
-    uint32_t sink_tokens;
+    vsa_miss_action on_miss;    /* 0 = compute such rows densely */
+    uint32_t sink_tokens;       /* from the beginning of the context */
     float    sink_fraction;     /* of the row's length; the larger of the two applies */
     uint32_t window_tokens;     /* counted back from the row's own position, itself included */
-    float    window_fraction;
+    float    window_fraction;   /* of the row's length; the larger of the two applies */
     uint32_t top_k;             /* per KV head, shared by its group */
-    float    top_k_fraction;    /* 0 <= f <= 1 */
+    float    top_k_fraction;    /* of the row's length, 0 <= f <= 1; the larger of the two applies */
     float    top_p;             /* VSA_METHOD_TOP_P only, 0 < p <= 1 */
-    uint32_t base_samples;
-    float    base_fraction;     /* 0 <= f <= 1 */
+    uint32_t base_samples;      /* of the first sample; the larger of the two applies */
+    float    base_fraction;     /* of the residual, 0 <= f <= 1 */
     uint32_t base_max_samples;  /* 0 = no maximum */
     uint32_t max_samples;       /* per row; 0 = no maximum, so that the target can always be met */
     float    epsilon;           /* relative error target, 0 < epsilon < 1; unused by DENSE */
@@ -347,7 +373,7 @@ typedef struct vsa_policy {
                                    which an output near zero can only meet densely */
 } vsa_policy;
 
-#define VSA_SAMPLE_GROUPS 32
+#define VSA_SAMPLE_GROUPS 32   /* random groups of a sample, see vsa_policy */
 
 /* ---------------------------------------------------------------------- plan */
 
@@ -361,8 +387,11 @@ typedef struct vsa_tuning {
     uint32_t value_chunks;  /* times 8 channels of V that one invocation sums: 1 to 4 */
 } vsa_tuning;
 
+/* Pipelines for one shape, layout and policy; all layers of a model that have them in common share
+ * one. Immutable, thread-safe. */
 typedef struct vsa_plan vsa_plan;
 
+/* What a plan is made for. */
 typedef struct vsa_plan_create_info {
     uint32_t      head_dim_k, head_dim_v;   /* REQUIRED: 32 to 256, multiples of 8 */
     uint32_t      q_heads, kv_heads;        /* REQUIRED: q_heads % kv_heads == 0 */
@@ -379,8 +408,8 @@ typedef struct vsa_plan_create_info {
     vsa_kv_layout kv;                       /* REQUIRED */
     VkDeviceSize  kv_range_size;            /* paged caches: the largest K or V range that a layer
                                                will bind; 0 = max_sequences * max_tokens rows */
-    vsa_policy    policy;
-    vsa_tuning    tuning;
+    vsa_policy    policy;                   /* epsilon and delta REQUIRED for methods that sample */
+    vsa_tuning    tuning;                   /* 0 = the device's */
     const char   *name;                     /* prefix of debug names */
     VkPipelineCreateFlags pipeline_flags;   /* added to those of every pipeline, such as
                                                VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR */
@@ -394,22 +423,24 @@ VSA_API vsa_result vsa_plan_create(vsa_context *context, const vsa_plan_create_i
 /* No command buffer recorded from the plan may be pending, and its layers must be destroyed. */
 VSA_API void vsa_plan_destroy(vsa_plan *plan);
 
+/* What a range of a buffer must be. */
 typedef struct vsa_buffer_requirement {
     VkDeviceSize       size;        /* 0 = the buffer may be left out */
     VkDeviceSize       alignment;   /* of the range's offset; a power of two */
-    VkBufferUsageFlags usage;
+    VkBufferUsageFlags usage;       /* that the buffer was created with, at least */
 } vsa_buffer_requirement;
 
 /* Memory that the caller provides. `state` persists with the KV cache; `scratch` holds nothing
  * between steps (except between vsa_cmd_decode and vsa_cmd_indices) and may be shared by layers
  * whose steps run one after the other. Its size covers max_sequences x max_queries x max_tokens. */
 typedef struct vsa_plan_requirements {
-    vsa_buffer_requirement state;
-    vsa_buffer_requirement scratch;
+    vsa_buffer_requirement state;         /* one per layer; needs no initial contents */
+    vsa_buffer_requirement scratch;       /* needs no initial contents */
     vsa_buffer_requirement certificates;  /* vsa_certificate, [sequence][query][q_head] */
     vsa_buffer_requirement q, out;        /* [sequence][query][q_head][channel] */
 } vsa_plan_requirements;
 
+/* Cannot fail. Pure. */
 VSA_API void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out);
 
 typedef struct vsa_plan_pipeline {
@@ -424,6 +455,7 @@ VSA_API void vsa_plan_get_pipelines(const vsa_plan *plan, vsa_plan_pipeline *out
 
 /* ----------------------------------------------------------------- layer */
 
+/* Buffers bound to a plan. Immutable; it may be recorded any number of times. */
 typedef struct vsa_layer vsa_layer;
 
 /* Every range: usage STORAGE_BUFFER, plus INDIRECT_BUFFER for scratch; see vsa_plan_requirements
@@ -436,16 +468,17 @@ typedef struct vsa_layer_buffers {
     VkDescriptorBufferInfo lengths;      /* uint32 tokens per sequence, read on the GPU */
     VkDescriptorBufferInfo new_k, new_v; /* rows to append, [sequence][token][kv_head][channel];
                                             only for vsa_cmd_append */
-    VkDescriptorBufferInfo q, out;
-    VkDescriptorBufferInfo state;
-    VkDescriptorBufferInfo scratch;
-    VkDescriptorBufferInfo certificates;
+    VkDescriptorBufferInfo q, out;       /* rows of q_dtype read, of out_dtype written */
+    VkDescriptorBufferInfo state;        /* of this layer's cache; when its size is not 0 */
+    VkDescriptorBufferInfo scratch;      /* may be that of other layers, see vsa_plan_requirements */
+    VkDescriptorBufferInfo certificates; /* vsa_certificate, one a row */
     VkDescriptorBufferInfo indices;      /* only for vsa_cmd_indices */
 } vsa_layer_buffers;
 
 /* Makes the descriptor sets, once. The buffers must outlive the layer. Thread-safety: safe. */
 VSA_API vsa_result vsa_layer_create(const vsa_plan *plan, const vsa_layer_buffers *buffers,
                                     vsa_layer **out_layer);
+/* No command buffer recorded from the layer may be pending. */
 VSA_API void vsa_layer_destroy(vsa_layer *layer);
 
 /* ----------------------------------------------------------------- recording */
@@ -474,7 +507,7 @@ typedef struct vsa_step {
     uint32_t stream;            /* e.g. the layer's number: decorrelates layers */
 
     VkQueryPool timestamps;     /* optional: VSA_TIMESTAMP_COUNT queries, reset by the caller */
-    uint32_t    first_query;
+    uint32_t    first_query;    /* of `timestamps` */
 } vsa_step;
 
 /* When each timestamp of vsa_cmd_decode is written: at the end of the named stage. A stage that
@@ -517,6 +550,7 @@ typedef enum vsa_stage {
     VSA_STAGE_MAX_ENUM = 0x7fffffff
 } vsa_stage;
 
+/* One stage; vsa_cmd_decode records all five. */
 VSA_API vsa_result vsa_cmd_stage(const vsa_layer *layer, VkCommandBuffer cmd,
                                  const vsa_step *step, vsa_stage stage);
 
@@ -532,13 +566,15 @@ VSA_API vsa_result vsa_cmd_indices(const vsa_layer *layer, VkCommandBuffer cmd,
 
 /* -------------------------------------------------------------- certificates */
 
+/* What a row's result is worth. */
 typedef enum vsa_certificate_status {
     VSA_CERTIFICATE_NONE    = 0,  /* never written: treat as a failure */
     VSA_CERTIFICATE_EXACT   = 1,  /* the row was computed densely */
     VSA_CERTIFICATE_MET     = 2,  /* the error is <= epsilon with probability 1 - delta */
     VSA_CERTIFICATE_MISSED  = 3,  /* the budget ended before the target was reached */
-    VSA_CERTIFICATE_INVALID = 4,  /* non-finite logits or values, or no token to attend to (or a length above max_length_tokens):
-                                     out is zero */
+    VSA_CERTIFICATE_INVALID = 4,  /* non-finite logits or values, also their sums in f32 and, unless
+                                     the step is dense, sums of squared values; no token to attend
+                                     to, or a length above max_length_tokens: out is zero */
     VSA_CERTIFICATE_STATUS_MAX_ENUM = 0x7fffffff
 } vsa_certificate_status;
 
@@ -567,9 +603,9 @@ typedef struct vsa_certificate {
                                  README says how often error_bound itself holds */
     float    delta;           /* 0 if EXACT */
     float    log_normaliser;  /* log D, estimated */
-    uint32_t length_tokens;
+    uint32_t length_tokens;   /* that the row attends to */
     uint32_t exact_tokens;    /* the whole length if EXACT */
-    uint32_t sampled_tokens;
+    uint32_t sampled_tokens;  /* that the result rests on, beside exact_tokens; 0 if EXACT */
     uint32_t wanted_samples;  /* asked for by the last budget, before max_samples */
     uint32_t gathered_tokens; /* rows of V that were gathered for this row in all stages of the
                                  step, also before it went dense */
@@ -579,15 +615,20 @@ typedef struct vsa_certificate {
     uint32_t reserved;        /* 0 */
 } vsa_certificate;
 
+/* The vsa_certificate_status in vsa_certificate::status. */
 #define VSA_CERTIFICATE_STATUS(status_word) ((vsa_certificate_status)((status_word) & 0xffu))
+/* The vsa_bound in it. */
 #define VSA_CERTIFICATE_BOUND(status_word)  ((vsa_bound)(((status_word) >> 8) & 0xffu))
+/* The vsa_target in it. */
 #define VSA_CERTIFICATE_TARGET(status_word) ((vsa_target)(((status_word) >> 16) & 0xffu))
+/* The vsa_certificate_flag bits in it. */
 #define VSA_CERTIFICATE_FLAGS(status_word)  ((status_word) >> 24)
 
+/* Certificates counted. */
 typedef struct vsa_certificate_summary {
-    uint32_t rows, met, exact, missed, invalid, none;
+    uint32_t rows, met, exact, missed, invalid, none;            /* rows in all, and by status */
     uint32_t unattainable, heavy_sample, bound_broken, floored;  /* rows with that flag */
-    float    worst_error_bound;
+    float    worst_error_bound;   /* of all rows */
     double   density;         /* tokens read / tokens attended to, over all rows */
 } vsa_certificate_summary;
 
@@ -610,8 +651,8 @@ VSA_API void vsa_plan_count_bytes(const vsa_plan *plan, const vsa_certificate *r
 /* Rows that attended to a part of their context, on whatever device: f32 [row][head_dim_v] and a
  * certificate a row. */
 typedef struct vsa_part {
-    const float           *out;
-    const vsa_certificate *certificates;
+    const float           *out;           /* [row][head_dim_v] */
+    const vsa_certificate *certificates;  /* [row] */
 } vsa_part;
 
 /* Two disjoint parts of the same contexts into the whole: `out` is the attention over both, its

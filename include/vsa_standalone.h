@@ -1,6 +1,7 @@
 /*
  * vsa_standalone.h - an instance, a device, a queue and memory for vsa, for programs that have no
- * Vulkan of their own: tools, tests, first steps. Uses only vsa.h and volk.
+ * Vulkan of their own: tools, tests, first steps. Uses only vsa.h and the Vulkan loader, which it
+ * opens when it first needs it; it defines no vk* symbol and needs none at link time.
  *
  * The conventions of vsa.h hold. Every function here waits for the GPU before it returns.
  * Thread-safety: one thread at a time per vsa_standalone and everything made from it.
@@ -17,13 +18,14 @@ extern "C" {
 
 /* -------------------------------------------------------------------- devices */
 
+/* A device of this machine. */
 typedef struct vsa_device_info {
     uint32_t index;               /* position in the loader's order */
-    char     name[256];
+    char     name[256];           /* VkPhysicalDeviceProperties::deviceName */
     char     driver[512];         /* "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)" */
-    VkPhysicalDeviceType type;
-    uint32_t api_version;
-    vsa_device_report report;
+    VkPhysicalDeviceType type;    /* vsa_device_type_name names it */
+    uint32_t api_version;         /* the newest Vulkan that it has */
+    vsa_device_report report;     /* whether vsa works on it */
 } vsa_device_info;
 
 /* Fills at most `capacity` entries; *out_count is the number of devices, which may be larger.
@@ -34,8 +36,11 @@ VSA_API vsa_result vsa_standalone_list_devices(const vsa_log *log, vsa_device_in
 /* "discrete GPU", "integrated GPU", "virtual GPU", "CPU" or "other". */
 VSA_API const char *vsa_device_type_name(VkPhysicalDeviceType type);
 
+/* A device with a context on it. After VSA_ERROR_DEVICE_LOST everything that submits returns it again:
+ * destroy it, and what was made from it, and make a new one. */
 typedef struct vsa_standalone vsa_standalone;
 
+/* Which device, and what for. */
 typedef struct vsa_standalone_create_info {
     uint32_t    api_version;      /* REQUIRED: VSA_API_VERSION */
     /* Which device: all digits = an index, otherwise a part of a name, any case. NULL = the
@@ -50,31 +55,44 @@ typedef struct vsa_standalone_create_info {
      * VK_KHR_pipeline_executable_properties is enabled where the device has it, and what needs the
      * GPU to run fails with VSA_ERROR_UNSUPPORTED_CONFIG. */
     int          compile_only;
-    vsa_compiler compiler;
+    vsa_compiler compiler;            /* 0 = the first that was built in */
     uint32_t     max_storage_range;   /* as in vsa_context_create_info */
-    const VkAllocationCallbacks *allocator;
-    vsa_log      log;
+    const VkAllocationCallbacks *allocator;   /* of host memory; NULL = the C library's */
+    vsa_log      log;                 /* outlives it */
+    /* Where Vulkan comes from, for programs that bring a loader or a driver of their own; it must
+     * outlive the vsa_standalone. NULL = the system's loader. */
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr;
+    /* Pipelines of a plan are created by this many threads, which end with the call; then
+     * `allocator` and `log` must be thread-safe. 0 or 1 = by the calling thread alone. */
+    uint32_t     thread_count;
 } vsa_standalone_create_info;
 
+/* Opens the loader, makes an instance, a device and a context. VSA_ERROR_VULKAN without a loader,
+ * VSA_ERROR_DEVICE_UNSUITABLE without a device that matches and works. */
 VSA_API vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
                                          vsa_standalone **out_standalone);
+/* Its buffers and sessions must be destroyed first. */
 VSA_API void vsa_standalone_destroy(vsa_standalone *standalone);
 
+/* The device in use; lives as long as `standalone`. */
 VSA_API const vsa_device_info *vsa_standalone_device(const vsa_standalone *standalone);
+/* The context, for plans of one's own; owned by `standalone`. */
 VSA_API vsa_context *vsa_standalone_context(const vsa_standalone *standalone);
+/* Messages of the validation layer until now; 0 without `validation`. */
 VSA_API uint32_t vsa_standalone_validation_count(const vsa_standalone *standalone);
 
 /* The Vulkan objects behind it, for programs that record work of their own. Owned by
  * `standalone`. */
 typedef struct vsa_vulkan_handles {
-    PFN_vkGetInstanceProcAddr get_instance_proc_addr;
-    VkInstance       instance;
-    VkPhysicalDevice physical_device;
-    VkDevice         device;
-    VkQueue          queue;
-    uint32_t         queue_family;
+    PFN_vkGetInstanceProcAddr get_instance_proc_addr;   /* of the loader in use */
+    VkInstance       instance;          /* Vulkan 1.2 */
+    VkPhysicalDevice physical_device;   /* that vsa_standalone_device describes */
+    VkDevice         device;            /* with the features that vsa asks for */
+    VkQueue          queue;             /* of compute; also used by `standalone` */
+    uint32_t         queue_family;      /* of `queue` */
 } vsa_vulkan_handles;
 
+/* Fills *out_handles. Submit to the queue only while no call on `standalone` is running. */
 VSA_API void vsa_standalone_handles(const vsa_standalone *standalone,
                                     vsa_vulkan_handles *out_handles);
 
@@ -87,25 +105,39 @@ VSA_API vsa_result vsa_standalone_copy_bandwidth(vsa_standalone *standalone,
 /* A vsa_cache over files in a directory: one file per key, written beside and renamed into
  * place. The directory and its parents are made when missing. */
 typedef struct vsa_directory_cache vsa_directory_cache;
+/* `log` may be NULL. */
 VSA_API vsa_result vsa_directory_cache_create(const char *path, const vsa_log *log,
                                               vsa_directory_cache **out_cache);
+/* The contexts that use it must be destroyed first. The files stay. */
 VSA_API void vsa_directory_cache_destroy(vsa_directory_cache *cache);
+/* For vsa_context_create_info::cache. Thread-safe, also between processes. */
 VSA_API vsa_cache vsa_directory_cache_callbacks(vsa_directory_cache *cache);
+
+/* A vsa_parallel for contexts of one's own: up to `thread_count` threads, the calling one among them,
+ * for as long as a call lasts. Where threads cannot be started the others do their work. 0 or 1 gives
+ * none. Holds no memory. */
+VSA_API vsa_parallel vsa_threads(uint32_t thread_count);
 
 /* -------------------------------------------------------------------- buffers */
 
 /* A device buffer that the host can fill and read. K and V live in device-local memory and are
  * staged where the host cannot map it. */
 typedef struct vsa_buffer vsa_buffer;
+/* `usage` is added to what every buffer has: STORAGE_BUFFER, TRANSFER_SRC and TRANSFER_DST. Contents
+ * are undefined. */
 VSA_API vsa_result vsa_buffer_create(vsa_standalone *standalone, VkDeviceSize size,
                                      VkBufferUsageFlags usage, vsa_buffer **out_buffer);
+/* No layer that is still in use may be bound to it. */
 VSA_API void vsa_buffer_destroy(vsa_buffer *buffer);
 /* The whole buffer, ready for vsa_layer_buffers. */
 VSA_API VkDescriptorBufferInfo vsa_buffer_info(const vsa_buffer *buffer);
+/* Bytes [offset, offset + size) from `data`. */
 VSA_API vsa_result vsa_buffer_write(vsa_buffer *buffer, VkDeviceSize offset, const void *data,
                                     size_t size);
+/* Bytes [offset, offset + size) to `data`. */
 VSA_API vsa_result vsa_buffer_read(vsa_buffer *buffer, VkDeviceSize offset, void *data,
                                    size_t size);
+/* The whole buffer with one word. */
 VSA_API vsa_result vsa_buffer_fill(vsa_buffer *buffer, uint32_t word);
 
 /* ------------------------------------------------------------------- session */
@@ -114,6 +146,7 @@ VSA_API vsa_result vsa_buffer_fill(vsa_buffer *buffer, uint32_t word);
  * decode steps whose inputs and outputs are host arrays of f32. */
 typedef struct vsa_session vsa_session;
 
+/* What a session is made for. */
 typedef struct vsa_session_create_info {
     /* REQUIRED. A zero kv.k.token_stride makes the session lay the cache out itself, from
      * kv.k.dtype, kv.v.dtype (0 = F16) and kv.page_tokens. q_dtype, out_dtype and new_dtype must
@@ -131,10 +164,13 @@ typedef struct vsa_session_create_info {
     const vsa_session *cache_of;
 } vsa_session_create_info;
 
+/* Creates the plan and allocates every buffer. Caches hold nothing until they are written. */
 VSA_API vsa_result vsa_session_create(vsa_standalone *standalone,
                                       const vsa_session_create_info *info,
                                       vsa_session **out_session);
+/* Sessions on its caches must be destroyed first. */
 VSA_API void vsa_session_destroy(vsa_session *session);
+/* Owned by the session. */
 VSA_API const vsa_plan *vsa_session_plan(const vsa_session *session);
 /* Bytes of device memory that the session holds. */
 VSA_API uint64_t vsa_session_memory_size(const vsa_session *session);
@@ -147,16 +183,17 @@ VSA_API vsa_result vsa_session_write_kv(vsa_session *session, uint32_t layer, ui
                                         const float *k, size_t k_head_stride,
                                         const float *v, size_t v_head_stride);
 
+/* One step of decode on one layer. */
 typedef struct vsa_session_step {
-    uint32_t layer;
+    uint32_t layer;              /* below layer_count */
     uint32_t sequence_count;     /* 0 = 1 */
     uint32_t query_count;        /* 0 = 1 */
     const uint32_t *lengths;     /* REQUIRED: [sequence_count], after the append */
     const float *new_k, *new_v;  /* [sequence][new_tokens][kv_head][channel]; NULL = no append */
-    uint32_t new_tokens;
+    uint32_t new_tokens;         /* per sequence; 0 = no append */
     const float *q;              /* [sequence][query][q_head][channel]; NULL = only append */
-    uint64_t seed;
-    uint32_t stream;
+    uint64_t seed;               /* as in vsa_step */
+    uint32_t stream;             /* as in vsa_step */
     int      dense;              /* 1 = exact attention instead of the plan's method */
 } vsa_session_step;
 

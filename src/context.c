@@ -161,6 +161,7 @@ vsa_result vsa_context_create(const vsa_context_create_info *info, vsa_context *
     }
     context->log = info->log;
     context->cache = info->cache;
+    context->parallel = info->parallel;
     context->physical_device = info->physical_device;
     context->device = info->device;
     context->compiler = compiler;

@@ -12,6 +12,7 @@ struct vsa_context {
     VkAllocationCallbacks allocator_storage;
     vsa_log  log;
     vsa_cache cache;
+    vsa_parallel parallel;
     vsai_vk_table vk;
     VkPhysicalDevice physical_device;
     VkDevice device;

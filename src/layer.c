@@ -114,6 +114,7 @@ static vsa_result allocate_set(vsa_layer *layer)
         context->allocator, &layer->pool);
 
     if (result != VK_SUCCESS) {
+        layer->pool = VK_NULL_HANDLE;   /* undefined after a failure */
         return vsai_fail_vk(&context->log, result, "vkCreateDescriptorPool");
     }
     result = context->vk.AllocateDescriptorSets(

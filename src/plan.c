@@ -126,6 +126,7 @@ static vsa_result create_layouts(vsa_plan *plan)
             .pBindings = bindings},
         context->allocator, &plan->set_layout);
     if (result != VK_SUCCESS) {
+        plan->set_layout = VK_NULL_HANDLE;   /* undefined after a failure */
         return vsai_fail_vk(&context->log, result, "vkCreateDescriptorSetLayout");
     }
     result = context->vk.CreatePipelineLayout(
@@ -136,6 +137,9 @@ static vsa_result create_layouts(vsa_plan *plan)
                                       .pushConstantRangeCount = 1,
                                       .pPushConstantRanges = &range},
         context->allocator, &plan->pipeline_layout);
+    if (result != VK_SUCCESS) {
+        plan->pipeline_layout = VK_NULL_HANDLE;
+    }
     return vsai_fail_vk(&context->log, result, "vkCreatePipelineLayout");
 }
 
@@ -171,6 +175,50 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
         &plan->pipelines[index]);
 }
 
+typedef struct pipeline_jobs {
+    vsa_plan   *plan;
+    const char *name;
+    uint32_t    count;
+    vsai_kernel kernels[VSAI_KERNELS];
+    vsa_result  results[VSAI_KERNELS];   /* by job */
+} pipeline_jobs;
+
+static void create_job(void *data, uint32_t index)
+{
+    pipeline_jobs *jobs = data;
+
+    jobs->results[index] = create_kernel(jobs->plan, jobs->kernels[index], jobs->name);
+}
+
+static vsa_result create_pipelines(vsa_plan *plan, const char *name)
+{
+    const vsa_parallel *parallel = &plan->context->parallel;
+    pipeline_jobs jobs = {.plan = plan, .name = name};
+
+    for (int i = 0; i < VSAI_KERNELS; i++) {
+        if (method_has(&plan->shape, kernels[i].needs)) {
+            jobs.results[jobs.count] = VSA_RESULT_MAX_ENUM;
+            jobs.kernels[jobs.count++] = (vsai_kernel)i;
+        }
+    }
+    if (parallel->run != NULL) {
+        parallel->run(parallel->user, jobs.count, create_job, &jobs);
+    }
+    for (uint32_t i = 0; i < jobs.count; i++) {
+        if (parallel->run == NULL) {
+            create_job(&jobs, i);
+        }
+        if (jobs.results[i] == VSA_RESULT_MAX_ENUM) {
+            return vsai_fail(&plan->context->log, VSA_ERROR_INVALID_ARGUMENT,
+                             "parallel.run did not run job %u of %u", i, jobs.count);
+        }
+        if (jobs.results[i] != VSA_SUCCESS) {
+            return jobs.results[i];
+        }
+    }
+    return VSA_SUCCESS;
+}
+
 vsa_result vsa_plan_create(vsa_context *context, const vsa_plan_create_info *info,
                            vsa_plan **out_plan)
 {
@@ -200,16 +248,9 @@ vsa_result vsa_plan_create(vsa_context *context, const vsa_plan_create_info *inf
     }
     plan->append_workgroup = kernels[VSAI_KERNEL_APPEND].workgroup;
     plan->indices_workgroup = kernels[VSAI_KERNEL_INDICES].workgroup;
-    if ((result = create_layouts(plan)) != VSA_SUCCESS) {
+    if ((result = create_layouts(plan)) != VSA_SUCCESS ||
+        (result = create_pipelines(plan, info->name)) != VSA_SUCCESS) {
         goto fail;
-    }
-    for (int i = 0; i < VSAI_KERNELS; i++) {
-        if (!method_has(&plan->shape, kernels[i].needs)) {
-            continue;
-        }
-        if ((result = create_kernel(plan, (vsai_kernel)i, info->name)) != VSA_SUCCESS) {
-            goto fail;
-        }
     }
     vsai_context_store_pipelines(context);
     *out_plan = plan;

@@ -454,7 +454,7 @@ static uint32_t sample_limit(const vsa_policy *policy)
     if (policy->bound != VSA_BOUND_STRICT || policy->method != VSA_METHOD_VATTENTION) {
         return policy->max_samples / VSA_SAMPLE_GROUPS * VSA_SAMPLE_GROUPS;
     }
-    while (end + block <= policy->max_samples || end == 0) {
+    while ((uint64_t)end + block <= policy->max_samples || end == 0) {
         end += block;
         while (end / 16 >= 2 * block) {
             block *= 2;

@@ -4,7 +4,7 @@
 # What a build needs, in Debian's and Ubuntu's names.
 build_packages=(
     build-essential cmake ninja-build
-    libvulkan1 libvulkan-dev libvulkan-volk-dev
+    libvulkan1 libvulkan-dev
     libshaderc-dev glslang-dev glslang-tools spirv-tools
     libxxhash-dev libcjson-dev libcmocka-dev
     mesa-vulkan-drivers

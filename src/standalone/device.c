@@ -298,6 +298,7 @@ static vsa_result create_device(vsa_standalone *standalone,
         .log = standalone->log,
         .compiler = info->compiler,
         .max_storage_range = info->max_storage_range,
+        .parallel = vsa_threads(info->thread_count),
     };
     status = vsa_context_create(&context_info, &standalone->context);
 
@@ -386,8 +387,8 @@ vsa_result vsa_standalone_create(const vsa_standalone_create_info *info,
             goto fail;
         }
     }
-    if ((status = vsai_instance_create(standalone, &standalone->log, info->validation,
-                                       &standalone->instance)) ||
+    if ((status = vsai_instance_create(standalone, &standalone->log, info->get_instance_proc_addr,
+                                       info->validation, &standalone->instance)) ||
         (status = choose_device(standalone, info->device)) ||
         (status = create_device(standalone, info)) ||
         (!info->compile_only && (status = create_commands(standalone)))) {

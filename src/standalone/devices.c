@@ -126,7 +126,7 @@ vsa_result vsa_standalone_list_devices(const vsa_log *log, vsa_device_info *out_
     vsai_instance instance;
     VkPhysicalDevice *devices = NULL;
     uint32_t count = 0;
-    vsa_result status = vsai_instance_create(NULL, log, 0, &instance);
+    vsa_result status = vsai_instance_create(NULL, log, NULL, 0, &instance);
     if (status) {
         return status;
     }

@@ -1,25 +1,10 @@
-/* The loader, an instance, and the validation layer's messages. */
+/* An instance, and the validation layer's messages. */
 #include "standalone.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <volk.h>
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
-
-static PFN_vkGetInstanceProcAddr open_loader(void)
-{
-    /* volk keeps the loader in globals. Held for milliseconds, once per process. */
-    static atomic_flag lock = ATOMIC_FLAG_INIT;
-    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) {
-    }
-    PFN_vkGetInstanceProcAddr get = NULL;
-    if (vkGetInstanceProcAddr || volkInitialize() == VK_SUCCESS) {
-        get = vkGetInstanceProcAddr;
-    }
-    atomic_flag_clear_explicit(&lock, memory_order_release);
-    return get;
-}
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(
     VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
@@ -86,12 +71,13 @@ static vsa_result load_functions(vsai_instance *instance, const vsa_log *log)
     return VSA_SUCCESS;
 }
 
-vsa_result vsai_instance_create(vsa_standalone *standalone, const vsa_log *log, int validation,
+vsa_result vsai_instance_create(vsa_standalone *standalone, const vsa_log *log,
+                                PFN_vkGetInstanceProcAddr given, int validation,
                                 vsai_instance *out_instance)
 {
     const VkAllocationCallbacks *allocator = standalone ? standalone->allocator : NULL;
     memset(out_instance, 0, sizeof(*out_instance));
-    const PFN_vkGetInstanceProcAddr get = open_loader();
+    const PFN_vkGetInstanceProcAddr get = given ? given : vsai_loader_open();
     if (!get) {
         return vsai_fail(log, VSA_ERROR_VULKAN,
                          "no Vulkan loader was found (Debian: libvulkan1)");

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-/* Tables of its own, because volk's pointers are globals that a host program may use as well. */
+/* Tables of its own, because the pointers of a global loader may be the host program's as well. */
 #define VSAI_INSTANCE_FUNCTIONS(X)           \
     X(DestroyInstance)                       \
     X(EnumeratePhysicalDevices)              \
@@ -98,11 +98,19 @@ struct vsa_standalone {
     vsa_context *context;
 };
 
+/* ---- loader.c */
+
+/* vkGetInstanceProcAddr of the system's Vulkan loader, which stays open; NULL when there is none.
+ * Thread-safe. */
+PFN_vkGetInstanceProcAddr vsai_loader_open(void);
+
 /* ---- instance.c */
 
-/* Opens the loader and makes an instance. `standalone` may be NULL (no validation, C allocator).
- * A machine without a driver gives VSA_SUCCESS and a NULL handle. */
-vsa_result vsai_instance_create(vsa_standalone *standalone, const vsa_log *log, int validation,
+/* Makes an instance, by `given` or, when that is NULL, by the loader that it opens. `standalone`
+ * may be NULL (no validation, C allocator). A machine without a driver gives VSA_SUCCESS and a
+ * NULL handle. */
+vsa_result vsai_instance_create(vsa_standalone *standalone, const vsa_log *log,
+                                PFN_vkGetInstanceProcAddr given, int validation,
                                 vsai_instance *out_instance);
 void vsai_instance_destroy(vsai_instance *instance, const VkAllocationCallbacks *allocator);
 

@@ -82,5 +82,10 @@ vsa_result vsai_submit_end(vsa_standalone *standalone)
         return fail(standalone, result, "vkQueueSubmit");
     }
     result = vk->WaitForFences(standalone->device, 1, &standalone->fence, VK_TRUE, UINT64_MAX);
+    if (result && result != VK_ERROR_DEVICE_LOST &&
+        vk->DeviceWaitIdle(standalone->device) != VK_SUCCESS) {
+        /* The caller would free what the device still works on. */
+        standalone->lost = 1;
+    }
     return result ? fail(standalone, result, "vkWaitForFences") : VSA_SUCCESS;
 }

@@ -6,6 +6,7 @@ check_bench.py csv JSON FILE                        the same rows as the JSON ob
 check_bench.py html JSON FILE                       a page that needs nothing else
 check_bench.py same JSON JSON                       the second's rows as in the first, but for times
 check_bench.py tuned FILE METHOD...                 the object of --tune
+check_bench.py startup FILE                         the object of --startup
 """
 import csv
 import html.parser
@@ -160,6 +161,15 @@ def check_tuned(path, *methods):
         expect(not one["changed"] or one["gain"] > 1, f"{one}")
 
 
+def check_startup(path):
+    rows = load(path)["rows"]
+    expect([(r["cache"], r["threads"]) for r in rows] ==
+           [(cache, threads) for threads in (1, 2) for cache in ("none", "cold", "warm")], f"{rows}")
+    for row in rows:
+        expect(0 < row["plan_ms_min"] <= row["plan_ms"] <= row["plan_ms_max"], f"{row}")
+        expect(row["context_ms"] > 0, f"{row}")
+
+
 if __name__ == "__main__":
     {"json": check_json, "csv": check_csv, "html": check_html, "same": check_same,
-     "tuned": check_tuned}[sys.argv[1]](*sys.argv[2:])
+     "tuned": check_tuned, "startup": check_startup}[sys.argv[1]](*sys.argv[2:])

@@ -1,6 +1,7 @@
 /*
  * vsa bench: how long a step takes by every method and scorer, at several lengths, and how far its
- * result is from dense attention. With --tune: which tuning of the kernels is fastest.
+ * result is from dense attention. With --tune: which tuning of the kernels is fastest. With --startup:
+ * how long a plan takes to create.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "bench_html.h"
 #include "bench_json.h"
 #include "bench_run.h"
+#include "bench_startup.h"
 #include "bench_summary.h"
 #include "bench_table.h"
 #include "bench_tune.h"
@@ -30,6 +32,8 @@ static int check_pairs(const tool_options *options)
     static const char *const pairs[][2] = {
         {"method", "methods"}, {"trace", "q-heads"}, {"trace", "kv-heads"}, {"trace", "dim"},
         {"trace", "std"},      {"tune", "csv"},      {"tune", "html"},
+        {"startup", "tune"},   {"startup", "csv"},   {"startup", "html"},
+        {"startup", "trace"},  {"startup", "methods"},
     };
 
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
@@ -59,9 +63,9 @@ static int check_numbers(const tool_options *options)
                          "value_chunks, got %u",
                          options->tuning.count);
     }
-    if (options->tune && options->lengths.count > 1) {
-        return tool_fail(EXIT_BAD_INPUT, "option --tokens: --tune takes one length, got %u",
-                         options->lengths.count);
+    if ((options->tune || options->startup) && options->lengths.count > 1) {
+        return tool_fail(EXIT_BAD_INPUT, "option --tokens: --%s takes one length, got %u",
+                         options->tune ? "tune" : "startup", options->lengths.count);
     }
     return EXIT_DONE;
 }
@@ -150,6 +154,9 @@ int command_bench(const tool_options *options)
         (code = check_numbers(options)) != EXIT_DONE ||
         (code = check_outputs(options)) != EXIT_DONE) {
         return code;
+    }
+    if (options->startup) {
+        return bench_startup(options);
     }
     run = calloc(1, sizeof *run);
     if (!run) {

@@ -1,0 +1,32 @@
+# cmake -DDOXYGEN= -DSOURCE= -DOUTPUT= -DVERSION= -DDESCRIPTION= -P Api.cmake
+# Makes the API reference in OUTPUT/html; fails when a public item has no documentation.
+
+if(NOT DOXYGEN)
+    message("doxygen is not installed")
+    return()
+endif()
+set(PROJECT_SOURCE_DIR "${SOURCE}")
+set(PROJECT_VERSION "${VERSION}")
+set(PROJECT_DESCRIPTION "${DESCRIPTION}")
+set(VSA_API_OUTPUT "${OUTPUT}")
+file(REMOVE_RECURSE "${OUTPUT}")
+file(MAKE_DIRECTORY "${OUTPUT}")
+configure_file("${SOURCE}/docs/api/Doxyfile.in" "${OUTPUT}/Doxyfile" @ONLY)
+execute_process(COMMAND "${DOXYGEN}" "${OUTPUT}/Doxyfile" RESULT_VARIABLE result
+    OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "doxygen: ${result}\n${output}")
+endif()
+file(READ "${OUTPUT}/warnings.txt" warnings)
+string(STRIP "${warnings}" warnings)
+if(warnings)
+    message(FATAL_ERROR "${warnings}")
+endif()
+# Nothing to warn of is not enough: the pages have to hold what the headers declare.
+file(READ "${OUTPUT}/html/vsa_8h.html" page)
+foreach(item vsa_cmd_decode vsa_merge VSA_CERTIFICATE_UNATTAINABLE vsa_plan_create)
+    if(NOT page MATCHES "${item}")
+        message(FATAL_ERROR "the reference lacks ${item}")
+    endif()
+endforeach()
+message(STATUS "${OUTPUT}/html/index.html")
