@@ -443,12 +443,13 @@ typedef struct vsa_plan_requirements {
 /* Cannot fail. Pure. */
 VSA_API void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out);
 
+/* One of a plan's pipelines. */
 typedef struct vsa_plan_pipeline {
     const char *kernel;     /* what it computes: "score", "attend_sparse", ...; static */
     VkPipeline  pipeline;   /* borrowed, until the plan is destroyed */
 } vsa_plan_pipeline;
 
-/* Fills at most `capacity` entries; *out_count is the number of pipelines, which may be larger. For
+/* Fills at most `capacity` entries; *out_count is the number of pipelines, which may be larger. Pure. For
  * inspection: vkGetPipelineExecutableStatisticsKHR and the like. */
 VSA_API void vsa_plan_get_pipelines(const vsa_plan *plan, vsa_plan_pipeline *out_pipelines,
                                     uint32_t capacity, uint32_t *out_count);
