@@ -167,9 +167,10 @@ static int check_options(const tool_options *options)
     if (options->json_file && options->html && strcmp(options->json_file, options->html) == 0) {
         return tool_fail(EXIT_BAD_INPUT, "validate: options --json and --html name the same file");
     }
-    if (options->read && (options->compile_only || options->cases || options->device)) {
+    if (options->read && (options->compile_only || options->cases || options->skip ||
+                          options->device)) {
         return tool_fail(EXIT_BAD_INPUT, "validate: option --read runs nothing: --compile-only, "
-                                         "--cases and --device are not for it");
+                                         "--cases, --skip and --device are not for it");
     }
     if (options->cases && !validate_case_find(options->cases)) {
         return tool_fail(EXIT_BAD_INPUT, "option --cases: no case has '%s' in its name",

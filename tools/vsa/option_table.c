@@ -105,6 +105,8 @@ const option option_table[] = {
      "build every pipeline and tell what the driver's compiler made of it; run nothing"},
     {"cases", "PART", OPTION_TEXT, FIELD(cases), 0, 0, NULL, COMMAND_VALIDATE,
      "only cases with this in their names (all)"},
+    {"skip", "PART", OPTION_TEXT, FIELD(skip), 0, 0, NULL, COMMAND_VALIDATE,
+     "leave out cases with this in their names (none)"},
     {"read", "FILE", OPTION_TEXT, FIELD(read), 0, 0, NULL, COMMAND_VALIDATE,
      "run nothing; show what earlier runs wrote with --json, one after the other in a file"},
     {"device", "INDEX|NAME", OPTION_TEXT, FIELD(device), 0, 0, NULL, COMMAND_VALIDATE,

@@ -86,6 +86,7 @@ typedef struct tool_options {
     /* Of validate */
     bool compile_only;
     const char *cases;     /* part of the names of those to run; NULL = all */
+    const char *skip;      /* part of the names of those to leave out; NULL = none */
     const char *json_file; /* of --json FILE; NULL with --json alone: standard output */
     const char *read;      /* results of earlier runs; NULL = run */
 

@@ -121,7 +121,8 @@ static void compile_case(opened *device, const validate_case *entry, cJSON *case
 
 static bool selected(const tool_options *options, const validate_case *entry)
 {
-    return !options->cases || strstr(entry->name, options->cases);
+    return (!options->cases || strstr(entry->name, options->cases)) &&
+           !(options->skip && strstr(entry->name, options->skip));
 }
 
 /* Whether every case passed. */
