@@ -18,6 +18,7 @@ layout(constant_id = VSA_ID_BASE) const uint BASE = 0;
 layout(constant_id = VSA_ID_BASE_FRACTION) const uint BASE_FRACTION = 0;
 layout(constant_id = VSA_ID_BASE_MAX) const uint BASE_MAX = 0;
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
+layout(constant_id = VSA_ID_ARGS_SETS) const uint ARGS_SETS = VSA_ARGS_SETS_ONE;
 layout(constant_id = VSA_ID_BINS_OFFSET) const uint BINS_OFFSET = 0;
 layout(constant_id = VSA_ID_TOP_P) const float TOP_P = 0.0;
 layout(constant_id = VSA_ID_BOUND) const uint BOUND = VSA_BOUND_IS_CLT;
@@ -93,7 +94,7 @@ void write_group(uint group)
 void write_arguments()
 {
     uint groups = push.sequence_count * push.query_count * KV_HEADS;
-    for (uint i = gl_LocalInvocationID.x; i < VSA_ARGS_SETS * VSA_MAX_RANGES; i += WG) {
+    for (uint i = gl_LocalInvocationID.x; i < ARGS_SETS * VSA_MAX_RANGES; i += WG) {
         Ranges ranges = ranges_of(i / VSA_MAX_RANGES);
         uint cells = groups * ranges_cells(i / VSA_MAX_RANGES);
         uint first = (i % VSA_MAX_RANGES) / max(ranges.rx, 1u) * ranges.ny;

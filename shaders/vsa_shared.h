@@ -141,7 +141,8 @@
 #define VSA_ID_OWN_QUERIES     82  /* compact scorers: every invocation holds the queries itself */
 #define VSA_ID_NEGLIGIBLE      83  /* f32, guided: share of the weight that needs no samples at first */
 #define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again */
-#define VSA_ID_COUNT           85
+#define VSA_ID_ARGS_SETS       85  /* sets of dispatch arguments that the method uses */
+#define VSA_ID_COUNT           86
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -204,8 +205,10 @@
 #define VSA_ARGS_SCAN       3
 #define VSA_ARGS_PICK       6
 #define VSA_ARGS_EXACT      10
-#define VSA_ARGS_SETS       14
-#define VSA_ARGS_TOTAL      (VSA_ARGS_SETS * VSA_MAX_RANGES * VSA_ARGS_WORDS)
+/* How many there are: without extensions, with them, method guided. */
+#define VSA_ARGS_SETS_ONE     1
+#define VSA_ARGS_SETS_SAMPLES 4
+#define VSA_ARGS_SETS_GUIDED  14
 
 /* ---- CONTROL: group record ---- */
 #define VSA_G_LENGTH     0   /* L; 0 when the group has nothing to attend to */

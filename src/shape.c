@@ -362,10 +362,14 @@ static vsa_result place_scratch(vsai_shape *shape, const vsai_limits *limits, co
     const int dense = shape->info.policy.method == VSA_METHOD_DENSE;
     uint32_t *c = shape->constants;
     uint64_t words[VSAI_REGION_COUNT];
-    uint64_t at = VSA_ARGS_TOTAL;
+    const uint32_t sets = shape->method.guided    ? VSA_ARGS_SETS_GUIDED
+                          : shape->method.samples ? VSA_ARGS_SETS_SAMPLES
+                                                  : VSA_ARGS_SETS_ONE;
+    uint64_t at = (uint64_t)sets * VSA_MAX_RANGES * VSA_ARGS_WORDS;
     uint64_t offset = 0;
 
     /* 32-bit offsets are safe: a region that overflows them is refused below. */
+    c[VSA_ID_ARGS_SETS] = sets;
     c[VSA_ID_GROUPS_OFFSET] = (uint32_t)at;
     at += groups * VSA_G_WORDS;
     c[VSA_ID_ROWS_OFFSET] = (uint32_t)at;
