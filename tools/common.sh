@@ -65,7 +65,7 @@ configure_and_build() {
     fi
 }
 
-# The mirror that apt on this host has Debian from.
+# The mirror that apt on this host has Debian from; fails where there is none.
 debian_mirror() {
     local mirror=
     if command -v apt-get >/dev/null; then
@@ -74,7 +74,11 @@ debian_mirror() {
             'Created-By: Packages' 2>/dev/null |
             sed -n 's/^Debian Debian \(http.*[^/]\)\/*$/\1/p' | head -n 1) || true
     fi
-    say "${mirror:-http://deb.debian.org/debian}"
+    if [ -z "$mirror" ]; then
+        say "error: apt on this machine knows no mirror of Debian" >&2
+        return 1
+    fi
+    say "$mirror"
 }
 
 # with_driver ICD-FILE COMMAND...: only this driver is visible. The second name is the one that

@@ -73,8 +73,9 @@ fetch_debian() {
     [ "$(dpkg --print-architecture)" = amd64 ] || return 1
     rm -rf "$folder"
     mkdir -p "$root" || return 1
+    mirror=$(debian_mirror) || return 1
     for suite in "$@"; do
-        say "deb [signed-by=$key] $(debian_mirror) $suite main"
+        say "deb [signed-by=$key] $mirror $suite main"
     done >"$folder/sources.list"
     say "fetching Mesa from Debian $suite into $folder (60 MB)" >&2
     private_apt "$folder" &&
@@ -95,7 +96,8 @@ fetch_sources() {
     for package in "$@"; do
         [ -e "$folder/$package.complete" ] && continue
         mkdir -p "$folder" || return 1
-        say "deb-src $(debian_mirror) bookworm main" >"$folder/sources.list"
+        mirror=$(debian_mirror) || return 1
+        say "deb-src $mirror bookworm main" >"$folder/sources.list"
         say "fetching the sources of $package into $folder" >&2
         (
             cd "$folder" || exit 1
