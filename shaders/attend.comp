@@ -76,8 +76,10 @@ uint item_token(uint group, uint item)
 }
 
 // Empty when there is nothing to do.
-Work find_work(uint cell, uint split)
+Work find_work()
 {
+    uint cell = gl_WorkGroupID.y + push.first_y;
+    uint split = gl_WorkGroupID.x + push.first_x;
     Work work;
     work.group = cell / BLOCKS;
     uint first_head = cell % BLOCKS * HEAD_BLOCK;
@@ -156,15 +158,13 @@ float sum_norms(float norms[HEAD_BLOCK])
     return total;
 }
 
-// Adds what was there before, if any, times `keep`.
-void write_values(uint row, uint split, uint quad, float keep, vec4 value)
+void main()
 {
-    uint at = partial_at(row, split) + VSA_PARTIAL_VALUES / 4 + quad;
-    partials[at] = ITEMS == VSA_ITEMS_SAMPLES && keep != 0.0 ? value + keep * partials[at] : value;
-}
-
-void attend(Work work, uint split)
-{
+    Work work = find_work();
+    if (work.first >= work.end) {
+        return;
+    }
+    uint split = gl_WorkGroupID.x + push.first_x;
     uint tid = gl_LocalInvocationID.x;
     uint sequence = group_sequence(work.group);
     uint kv_head = group_kv_head(work.group);
@@ -179,6 +179,9 @@ void attend(Work work, uint split)
         granted = control[row_word(sum_row, VSA_R_GRANTED)];
     }
 
+    if (STORED_SCORES == 0u) {
+        load_query(work.first_row, work.heads);
+    }
     if (tid < HEAD_BLOCK) {
         maximum_shared[tid] = MASKED;
         if (ITEMS == VSA_ITEMS_SAMPLES && tid < work.heads) {
@@ -359,22 +362,6 @@ void attend(Work work, uint split)
         }
     }
     barrier();
-    if (VALUE_LANES == 1u) {
-        // No other invocation has a part of this one's channels.
-        for (uint head = 0; head < HEAD_BLOCK; head++) {
-            for (uint j = 0; j < VALUE_CHUNKS; j++) {
-                uint chunk = j * VALUE_THREADS + value_thread;
-                if (head < work.heads && chunk < DV / 8 && value_lane == 0u) {
-                    uvec2 quads = quads_of(V_TYPE, chunk);
-                    write_values(work.first_row + head, split, quads.x, rescale_shared[head],
-                                 value_low[head * VALUE_CHUNKS + j]);
-                    write_values(work.first_row + head, split, quads.y, rescale_shared[head],
-                                 value_high[head * VALUE_CHUNKS + j]);
-                }
-            }
-        }
-        return;
-    }
     for (uint first = 0; first < HEAD_BLOCK; first += VSA_STAGED_HEADS) {
         // [head][value lane][4 channels]
         for (uint i = 0; i < VSA_STAGED_HEADS; i++) {
@@ -398,22 +385,14 @@ void attend(Work work, uint split)
             for (uint lane = 0; lane < value_lanes; lane++) {
                 total += pool_shared[(i / (DV / 4) * VALUE_LANES + lane) * (DV / 4) + i % (DV / 4)];
             }
-            write_values(work.first_row + head, split, i % (DV / 4), rescale_shared[head], total);
+            uint at = partial_at(work.first_row + head, split) + VSA_PARTIAL_VALUES / 4 +
+                      i % (DV / 4);
+            float keep = rescale_shared[head];
+            if (ITEMS == VSA_ITEMS_SAMPLES && keep != 0.0) {
+                total += keep * partials[at];
+            }
+            partials[at] = total;
         }
         barrier();
     }
-}
-
-void main()
-{
-    uint cell = gl_WorkGroupID.y + push.first_y;
-    uint split = gl_WorkGroupID.x + push.first_x;
-    Work work = find_work(cell, split);
-    if (work.first >= work.end) {
-        return;
-    }
-    if (STORED_SCORES == 0u) {
-        load_query(work.first_row, work.heads);
-    }
-    attend(work, split);
 }

@@ -94,14 +94,18 @@ void write_group(uint group)
 void write_arguments()
 {
     uint groups = push.sequence_count * push.query_count * KV_HEADS;
-    for (uint i = gl_LocalInvocationID.x; i < ARGS_SETS * VSA_MAX_RANGES; i += WG) {
-        Ranges ranges = ranges_of(i / VSA_MAX_RANGES);
-        uint cells = groups * ranges_cells(i / VSA_MAX_RANGES);
-        uint first = (i % VSA_MAX_RANGES) / max(ranges.rx, 1u) * ranges.ny;
-        control[i * VSA_ARGS_WORDS] = 0u;
-        control[i * VSA_ARGS_WORDS + 1u] = min(ranges.ny, cells - min(first, cells));
-        control[i * VSA_ARGS_WORDS + 2u] = 1u;
-        control[i * VSA_ARGS_WORDS + 3u] = 0u;
+    for (uint set = 0u; set < ARGS_SETS; set++) {
+        Ranges ranges = ranges_of(set);
+        uint rx = max(ranges.rx, 1u);
+        uint cells = groups * ranges_cells(set);
+        uint count = (cells + ranges.ny - 1u) / ranges.ny * rx;
+        for (uint i = gl_LocalInvocationID.x; i < min(count, uint(VSA_MAX_RANGES)); i += WG) {
+            uint word = (set * VSA_MAX_RANGES + i) * VSA_ARGS_WORDS;
+            control[word] = 0u;
+            control[word + 1u] = min(ranges.ny, cells - i / rx * ranges.ny);
+            control[word + 2u] = 1u;
+            control[word + 3u] = 0u;
+        }
     }
 }
 

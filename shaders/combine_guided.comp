@@ -254,7 +254,8 @@ void decide_row(uint row, uint group)
     Wish wish = Wish(0.0, 0.0);
     // In units of the row's reference, as the bins are.
     float own_squares = 0.0;
-    precise float squares = guide_variance(guide_of(row, scale));
+    Guide guide = guide_of(row, scale);
+    precise float squares = guide_variance(guide);
     if (!settled && valid) {
         if (BOUND == VSA_BOUND_IS_STRICT) {
             errors = strict_errors(row, e, scale, left, wish);
@@ -276,9 +277,7 @@ void decide_row(uint row, uint group)
         wish.squares = min(wish.squares, squares / HEAVY_GROWTH);
     }
     bool met = d.error <= EPSILON && !heavy;
-    Guide guide = guide_of(row, scale);
-    float present = float(control[group_word(group, VSA_G_TOP_K)] + s.count);
-    float wanted = present;
+    float wanted = float(control[group_word(group, VSA_G_TOP_K)] + s.count);
     if (valid && errors.size > 0.0 && d.error > 0.0 && (wish.scale > 0.0 || wish.squares > 0.0)) {
         guide = next_guide(row, wish);
         wanted = guide_tokens(guide);

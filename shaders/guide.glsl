@@ -144,8 +144,8 @@ Guide guide_open(uint row, float base, float limit, float negligible)
     Guide most = guide_solve(row, GUIDE_TOKENS, limit);
     Guide wanted = guide_solve(row, GUIDE_TOKENS, base);
     Guide enough = guide_solve(row, GUIDE_SAMPLES, 24.0);
-    float all = guide_of(row, 0.0).light;
-    bool rest = !wanted.found || wanted.light > negligible * all;
+    bool rest = !wanted.found || negligible <= 0.0 ||
+                wanted.light > negligible * guide_of(row, 0.0).light;
     if (rest && (!enough.found || enough.scale > wanted.scale)) {
         wanted = enough;
     }

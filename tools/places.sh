@@ -62,7 +62,7 @@ private_apt() {
 # fetch_debian NAME SUITE...: Mesa and its shims from the last of the suites, unpacked. Prints the
 # folder.
 fetch_debian() {
-    local folder=$places/$1 root=$places/$1/root key suite package private_apt
+    local folder=$places/$1 root=$places/$1/root key mirror suite package private_apt
     shift
     if [ -e "$folder/complete" ]; then
         printf '%s\n' "$root"
@@ -91,7 +91,7 @@ fetch_debian() {
 
 # fetch_sources PACKAGE...: Debian's sources, unpacked. Prints the folder that holds theirs.
 fetch_sources() {
-    local folder=$places/sources package private_apt
+    local folder=$places/sources mirror package private_apt
     command -v apt-get >/dev/null || return 1
     for package in "$@"; do
         [ -e "$folder/$package.complete" ] && continue
