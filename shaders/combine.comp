@@ -54,7 +54,11 @@ Error vector_error(uint row, Sample s, Estimate e, float shrink, inout uint flag
         spread = e.squares > 0.0 ? spread * max(1.0, 0.5 * (1.0 + share))
                                  : (expected > 0.0 ? 1.0e30 : 0.0);
     }
-    return Error(rank_quantile(groups.rank, float(GROUPS - 1)), spread, relative_size(e, spread * shrink, flags));
+    if (TARGET == VSA_TARGET_O) {
+        shrink_out(spread * shrink, groups.rank);
+    }
+    return Error(rank_quantile(groups.rank, float(GROUPS - 1)), spread,
+                 relative_size(e, spread * shrink, flags));
 }
 
 float error_of(Error error, float shrink)

@@ -96,6 +96,9 @@ Errors clt_errors(uint row, Estimate e, uint count, bool few, inout uint flags)
         Spread spread = group_spread(row, e, groups);
         quantile = rank_quantile(spread.rank, float(groups - 1u));
         variance = float(groups) * spread.trace * correction;
+        if (TARGET == VSA_TARGET_O) {
+            shrink_out(variance, spread.rank);
+        }
     }
     errors.size = relative_size(e, variance, flags);
     precise float error = errors.size > 0.0 ? sqrt(quantile * variance / errors.size) : INFINITE;

@@ -32,6 +32,7 @@ shared float scale_shared[WG];
 shared float group_scale[GROUPS];
 shared float group_sum[GROUPS];
 shared vec4 out_shared[DV / 4];
+shared vec4 exact_shared[DV / 4];   // the exact set's own mean
 shared vec4 centre_shared[DV / 4];
 shared vec4 mean_shared[CENTRED ? DV / 4 : 1];   // the next centre: B / l, or out when D is estimated
 shared vec4 spread_mean[DV / 4];                  // mean rho, times e.denominator / e.ratio
@@ -218,6 +219,7 @@ Estimate estimate_row(uint row, uint group, Sample s)
         }
         value = (numerator + e.ratio * sampled) / e.denominator;
         out_shared[tid] = value;
+        exact_shared[tid] = sums.x > 0.0 ? numerator / sums.x : value;
         vec4 spread_centre = TARGET == VSA_TARGET_O ? value : vec4(0.0);
         if (GUIDED != 0u && KNOWN) {
             spread_centre = e.sampled_sum > 0.0 ? sampled / e.sampled_sum : vec4(0.0);
@@ -314,6 +316,22 @@ Spread group_spread(uint row, Estimate e, uint count)
     precise float t2 = sums.y / pairs - spread * spread / float(count * count);
     precise float rank = 0.7 * spread * spread / t2;
     return Spread(spread, t2 > 0.0 ? clamp(rank, 1.0, float(DV)) : float(DV));
+}
+
+// Moves out towards the exact set's own mean, as far as its noise says: less error, on average and
+// for every truth, than the estimate itself ("Shrinking").
+void shrink_out(float variance, float rank)
+{
+    uint tid = gl_LocalInvocationID.x;
+    vec4 move = vec4(0.0);
+    if (tid < DV / 4) {
+        move = out_shared[tid] - exact_shared[tid];
+    }
+    float moved = reduce_sum(vec4(dot(move, move), 0.0, 0.0, 0.0)).x;
+    float noise = max(1.0 - sqrt(2.8 / rank), 0.0) * variance;
+    if (tid < DV / 4 && noise > 0.0) {
+        out_shared[tid] -= moved > noise ? noise / moved * move : move;
+    }
 }
 
 bool is_valid(uint row, Estimate e)

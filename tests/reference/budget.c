@@ -162,6 +162,9 @@ static void clt(const vsa_policy *policy, const ref_row *row, const sample *s, r
         double rms2 = (s->exact.norms + expansion * s->all.norms) / e->denominator;
         e->size2 = ref_relative_size(ref_dot(e->out, e->out, row->head_dim), e->spread * shrink,
                                      eta, rms2, &e->flags);
+        if (policy->target == VSA_TARGET_OUTPUT) {
+            ref_shrink(e->out, &s->exact, row->head_dim, e->spread * shrink, e->rank);
+        }
     }
     double wanted = s->N;   /* the limit of the corrected b* as size goes to 0 */
     e->error = (double)INFINITY;

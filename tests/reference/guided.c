@@ -182,6 +182,9 @@ static double clt(const vsa_policy *policy, const ref_group *group, const sample
     double rms2 = (s->exact.norms + R * s->all.norms) / s->D;
     double size2 = ref_relative_size(out2, V, (double)policy->value_floor, rms2, &e->flags);
     e->rank = spread.rank;
+    if (policy->target == VSA_TARGET_OUTPUT && s->W > 0) {
+        ref_shrink(e->out, &s->exact, group->head_dim, V, spread.rank);
+    }
     e->error = size2 > 0 ? fmin(sqrt(spread.quantile * V / size2), e->rest_error)
                          : (double)INFINITY;
     return size2;

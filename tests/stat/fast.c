@@ -102,6 +102,24 @@ void stat_spread(const stat_groups *groups, uint32_t count, const float *centre,
     *out_rank = fmin(fmax(rank, 1), dim);
 }
 
+void stat_shrink(double *out, const double *exact_value, double exact_weight, uint32_t dim,
+                 double variance, double rank)
+{
+    double noise = fmax(1 - sqrt(2.8 / rank), 0) * variance, moved = 0;
+    if (!(exact_weight > 0) || !(noise > 0)) {
+        return;
+    }
+    for (uint32_t c = 0; c < dim; c++) {
+        double move = out[c] - exact_value[c] / exact_weight;
+        moved += move * move;
+    }
+    double kept = moved > noise ? 1 - noise / moved : 0;
+    for (uint32_t c = 0; c < dim; c++) {
+        double mean = exact_value[c] / exact_weight;
+        out[c] = mean + kept * (out[c] - mean);
+    }
+}
+
 double stat_quantile(const stat_goal *goal, double rank, uint32_t group_count)
 {
     double freedom = group_count - 1.0;

@@ -339,6 +339,9 @@ static void judge_clt(const state *s, const sums *t, const job *j, uint32_t stag
     }
     double rms2 = (t->exact_norms + R * t->norms) / D;
     result->size2 = few ? out2 : ref_relative_size(out2, V, eta, rms2, &result->flags);
+    if (t->light > 0 && !few) {
+        stat_shrink(result->out, t->exact, D - t->light, s->values->dim, V, t->rank);
+    }
     double q = t->rank > 0 ? stat_quantile(j->goal, t->rank, group_count(t)) : 0;
     double error = few ? (double)INFINITY : sqrt(q * V / result->size2);
     result->error = fmin(error, rest_error);

@@ -240,11 +240,12 @@ static uint32_t round_up(uint32_t value)
 
 /* The certified error, and the samples that would do. */
 static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_size2,
-                    uint32_t *flags)
+                    double *out_variance, uint32_t *flags)
 {
     const stat_settings *settings = s->settings;
     double b = s->summed, N = s->N, shrink = 1 / b - 1 / N, epsilon = j->goal->epsilon;
     *out_size2 = 1;
+    *out_variance = 0;
     if (j->target == STRICT) {
         double needed = log(2 / j->goal->delta), found = evidence(s, j->goal);
         double factor = found > 0 ? fmin(fmax(needed / found, 1.1), 1.5) : 1.5;
@@ -273,6 +274,7 @@ static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_si
         for (uint32_t c = 0; c < s->values->dim; c++) {
             out2 += s->out[c] * s->out[c];
         }
+        *out_variance = S * shrink;
         *out_size2 = ref_relative_size(out2, S * shrink, (double)settings->policy.value_floor, rms2,
                                        flags);
     }
@@ -286,7 +288,7 @@ static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_si
     return error;
 }
 
-static void finish(state *s, job *j, int met, double certified, uint32_t flags)
+static void finish(state *s, job *j, int met, double certified, double variance, uint32_t flags)
 {
     stat_outcome *out = j->out;
     j->next = 0;
@@ -299,10 +301,15 @@ static void finish(state *s, job *j, int met, double certified, uint32_t flags)
     out->certified = met ? (float)certified : 0;
     out->error = 0;
     if (met) {
-        double scale = s->D / s->row->D;
+        double scale = s->D / s->row->D, result[STAT_MAX_DIM];
+        memcpy(result, s->out, sizeof result);
+        if (j->target == 2) {
+            stat_shrink(result, s->exact_value, s->exact_weight, s->values->dim, variance,
+                        s->rank[2]);
+        }
         out->error = (float)(j->target == 0 || j->target == STRICT
                                  ? fabs(scale - 1)
-                                 : stat_error(s->row, s->settings, s->out,
+                                 : stat_error(s->row, s->settings, result,
                                               j->target == 1 ? scale : 1, s->values->dim));
     }
 }
@@ -310,17 +317,17 @@ static void finish(state *s, job *j, int met, double certified, uint32_t flags)
 static void decide(state *s, job *j)
 {
     uint32_t wanted, flags = 0;
-    double size2, certified = judge(s, j, &wanted, &size2, &flags);
+    double size2, variance, certified = judge(s, j, &wanted, &size2, &variance, &flags);
     if (size2 == 0) {
-        finish(s, j, 0, 0, flags | VSA_CERTIFICATE_UNATTAINABLE);
+        finish(s, j, 0, 0, 0, flags | VSA_CERTIFICATE_UNATTAINABLE);
         return;
     }
     if (j->target != STRICT && s->heaviest > j->goal->epsilon / 2 * s->D) {
-        finish(s, j, 0, 0, flags | VSA_CERTIFICATE_HEAVY_SAMPLE);
+        finish(s, j, 0, 0, 0, flags | VSA_CERTIFICATE_HEAVY_SAMPLE);
         return;
     }
     if (certified <= j->goal->epsilon) {
-        finish(s, j, 1, certified, flags);
+        finish(s, j, 1, certified, variance, flags);
         return;
     }
     uint32_t last = j->extensions < REF_MAX_EXTENSIONS ? j->extensions : REF_MAX_EXTENSIONS - 1;
@@ -330,11 +337,11 @@ static void decide(state *s, job *j)
         next = ref_bet_round_up(next);
     }
     if ((uint64_t)2 * next >= s->N) {
-        finish(s, j, 0, 0, flags | VSA_CERTIFICATE_UNATTAINABLE);
+        finish(s, j, 0, 0, 0, flags | VSA_CERTIFICATE_UNATTAINABLE);
         return;
     }
     if (j->extensions == REF_MAX_EXTENSIONS) {
-        finish(s, j, 0, 0, flags);
+        finish(s, j, 0, 0, 0, flags);
         j->out->last = 1;
         return;
     }

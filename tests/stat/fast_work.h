@@ -27,6 +27,9 @@ struct stat_work {
 void stat_spread(const stat_groups *groups, uint32_t count, const float *centre, double factor,
                  uint32_t dim, double *out_trace, double *out_rank);
 double stat_quantile(const stat_goal *goal, double rank, uint32_t group_count);
+/* ref_shrink for the exact set's sums in doubles. */
+void stat_shrink(double *out, const double *exact_value, double exact_weight, uint32_t dim,
+                 double variance, double rank);
 /* The squared Student quantile of probability 1 - delta / 2. */
 double stat_student_squared(const stat_goal *goal, double freedom);
 

@@ -377,12 +377,18 @@ static void strict_estimates_are_unbiased_and_bounded(void **state)
 static void clt_variance_is_right_in_the_mean(void **state)
 {
     (void)state;
+    vsa_policy unshrunk = clt_policy;
+    unshrunk.target = VSA_TARGET_NUMERATOR;
     for (double samples = 40; samples < 100; samples *= 1.5) {
         example *e = make_example(1, 0.8, 1.5);
         ref_bins bins;
-        moments m;
+        moments m, shrunk;
         bins_of(e, 0, &bins);
-        repeat(e, &clt_policy, ref_scale_for_samples(&bins, samples).c, NULL, 0, &m);
+        double c = ref_scale_for_samples(&bins, samples).c;
+        repeat(e, &clt_policy, c, NULL, 0, &shrunk);
+        repeat(e, &unshrunk, c, NULL, 0, &m);
+        assert_true(shrunk.error2 < m.error2);
+        assert_true(shrunk.above <= m.above);
         check_between(m.variance / m.error2, 0.9, 1.1);
         for (uint32_t i = 0; i < DIM; i++) {   /* a ratio estimate: biased by less than its noise */
             check_near(m.out[i], e->truth[0][i], 0.2 * sqrt(m.out2[i]));
