@@ -385,6 +385,8 @@ typedef struct vsa_tuning {
     uint32_t lanes;         /* invocations that share one K row: a power of two up to 32 */
     uint32_t repeat;        /* K rows that an invocation takes part in at a time: 1 to 8 */
     uint32_t value_chunks;  /* times 8 channels of V that one invocation sums: 1 to 4 */
+    uint32_t query_chunks;  /* times 8 channels of the queries that an invocation may keep for
+                               itself: 1 to 256. Where it needs more they are in shared memory */
 } vsa_tuning;
 
 /* Pipelines for one shape, layout and policy; all layers of a model that have them in common share

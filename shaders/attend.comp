@@ -25,6 +25,9 @@ layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; 
 // Value phase: VALUE_THREADS invocations cover a V row, VALUE_LANES rows at a time.
 const uint VALUE_THREADS = (DV / 8 + VALUE_CHUNKS - 1) / VALUE_CHUNKS;
 const uint VALUE_LANES = WG / VALUE_THREADS;
+// Heads whose partial values fit into the pool at a time.
+const uint STAGED_HEADS =
+    POOL_SIZE / HEAD_VALUES < VSA_STAGED_HEADS ? POOL_SIZE / HEAD_VALUES : VSA_STAGED_HEADS;
 // Softmax phase: SUM_LANES invocations per head.
 const uint SUM_LANES = WG / HEAD_BLOCK;
 
@@ -362,9 +365,9 @@ void main()
         }
     }
     barrier();
-    for (uint first = 0; first < HEAD_BLOCK; first += VSA_STAGED_HEADS) {
+    for (uint first = 0; first < HEAD_BLOCK; first += STAGED_HEADS) {
         // [head][value lane][4 channels]
-        for (uint i = 0; i < VSA_STAGED_HEADS; i++) {
+        for (uint i = 0; i < STAGED_HEADS; i++) {
             if (first + i < HEAD_BLOCK && value_lane < value_lanes) {
                 for (uint j = 0; j < VALUE_CHUNKS; j++) {
                     uint chunk = j * VALUE_THREADS + value_thread;
@@ -378,7 +381,7 @@ void main()
             }
         }
         barrier();
-        uint staged = min(work.heads - min(first, work.heads), uint(VSA_STAGED_HEADS));
+        uint staged = min(work.heads - min(first, work.heads), STAGED_HEADS);
         for (uint i = tid; i < staged * (DV / 4); i += WG) {
             uint head = first + i / (DV / 4);
             vec4 total = vec4(0.0);

@@ -66,7 +66,9 @@ void sum_codes(uint base, uint token, out vec4 sums[2])
 {
     sums[0] = vec4(0.0);
     sums[1] = vec4(0.0);
-    [[unroll]] for (uint word = 0; word < CODE_WORDS; word++) {
+    // Words in a loop where the queries are shared: unrolled, compilers hold all of them at once.
+    const uint words = OWN_QUERIES != 0u ? CODE_WORDS : LOOP(CODE_WORDS);
+    [[unroll]] for (uint word = 0; word < words; word++) {
         uint codes = state[code_at(base, token, word)];
         [[unroll]] for (uint i = 0; i < CODES_PER_WORD; i++) {
             vec4 level = vec4(float(bitfieldExtract(codes, int(i * CODE_BITS), int(CODE_BITS))));

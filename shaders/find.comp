@@ -91,7 +91,7 @@ void main()
     // All satisfied by what is above: nothing equals the threshold and nothing more is above it.
     Threshold after = Threshold(0xffffffffu, 0u);
     if (bin < VSA_RADIX_BINS) {
-        after = Threshold(before.prefix | bin << DIGIT_SHIFT[digit], 0u);
+        after = Threshold(before.prefix | bin << digit_shift(digit), 0u);
         uint count = control[histogram_word(group, 2u) + bin];
         for (uint head = 0; head < GROUP; head++) {
             uint row = group * GROUP + head;

@@ -1,6 +1,7 @@
 // Logits of a tile of tokens for the query heads of one workgroup, into shared memory.
 // LANES invocations share one K row, CHUNKS_PER_LANE times 8 channels each; the queries stay in
-// registers. TILE = (WG / LANES) * REPEAT tokens at a time.
+// registers, or in shared memory where they would take too many (QUERY_CHUNKS).
+// TILE = (WG / LANES) * REPEAT tokens at a time.
 #ifndef LOGITS_GLSL
 #define LOGITS_GLSL
 #include "kv_read.glsl"
@@ -10,6 +11,7 @@
 layout(constant_id = VSA_ID_LANES) const uint LANES = 1;
 layout(constant_id = VSA_ID_REPEAT) const uint REPEAT = 1;
 layout(constant_id = VSA_ID_VALUE_CHUNKS) const uint VALUE_CHUNKS = 1;
+layout(constant_id = VSA_ID_QUERY_CHUNKS) const uint QUERY_CHUNKS = 1;
 layout(constant_id = VSA_ID_SCALE) const float SCALE = 1.0;
 layout(constant_id = VSA_ID_SOFTCAP) const float SOFTCAP = 0.0;
 
@@ -24,14 +26,20 @@ const uint HEAD_QUADS = (HEAD_BLOCK + 3) / 4;
 
 // Partial products here, [slot][lane][4 heads]; partial values in attend.comp: never both at once.
 const uint POOL_LOGITS = HEAD_QUADS * TILE * LANES;
-const uint POOL_VALUES = VSA_STAGED_HEADS * WG * VALUE_CHUNKS * 2;
-shared vec4 pool_shared[POOL_LOGITS > POOL_VALUES ? POOL_LOGITS : POOL_VALUES];
+const uint HEAD_VALUES = WG * VALUE_CHUNKS * 2;
+const uint POOL_SIZE = VSA_POOL_SIZE(POOL_LOGITS, HEAD_VALUES);
+shared vec4 pool_shared[POOL_SIZE];
 shared uint tile_token[TILE];
 shared float logit_shared[HEAD_BLOCK * TILE];
 shared uint nonfinite_shared;   // bit per head: a logit was not finite
 
-vec4 query_low[HEAD_BLOCK * CHUNKS_PER_LANE];
-vec4 query_high[HEAD_BLOCK * CHUNKS_PER_LANE];
+// Chunks of the queries that an invocation needs: of every head those of its lane.
+const uint OWN_CHUNKS = HEAD_BLOCK * CHUNKS_PER_LANE;
+const bool OWNS_QUERIES = OWN_CHUNKS <= QUERY_CHUNKS;
+vec4 query_low[OWNS_QUERIES ? OWN_CHUNKS : 1];
+vec4 query_high[OWNS_QUERIES ? OWN_CHUNKS : 1];
+// [chunk of the lane][half][lane]: neighbouring invocations read neighbouring words.
+shared vec4 query_shared[OWNS_QUERIES ? 1 : OWN_CHUNKS * 2 * LANES];
 
 #if VSA_QUANT
 // 4 channels of the queries.
@@ -73,8 +81,14 @@ void load_query(uint first_row, uint heads)
                 }
 #endif
             }
-            query_low[head * CHUNKS_PER_LANE + j] = low;
-            query_high[head * CHUNKS_PER_LANE + j] = high;
+            uint own = head * CHUNKS_PER_LANE + j;
+            if (OWNS_QUERIES) {
+                query_low[own] = low;
+                query_high[own] = high;
+            } else if (gl_LocalInvocationID.x < LANES) {
+                query_shared[own * 2u * LANES + lane] = low;
+                query_shared[(own * 2u + 1u) * LANES + lane] = high;
+            }
         }
     }
     if (gl_LocalInvocationID.x == 0u) {
@@ -112,8 +126,13 @@ void tile_logits(uint sequence, uint kv_head, uint count)
                 vec4 low, high;
                 k_load_quads(row, chunk, low, high);
                 for (uint head = 0; head < HEAD_BLOCK; head++) {
-                    product[head] += dot(low, query_low[head * CHUNKS_PER_LANE + j]) +
-                                     dot(high, query_high[head * CHUNKS_PER_LANE + j]);
+                    uint own = head * CHUNKS_PER_LANE + j;
+                    if (OWNS_QUERIES) {
+                        product[head] += dot(low, query_low[own]) + dot(high, query_high[own]);
+                    } else {
+                        product[head] += dot(low, query_shared[own * 2u * LANES + lane]) +
+                                         dot(high, query_shared[(own * 2u + 1u) * LANES + lane]);
+                    }
                 }
             }
         }

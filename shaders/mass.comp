@@ -38,7 +38,7 @@ void main()
     }
     uint digit = push.round;
     Threshold threshold = threshold_read(group, digit);
-    uint found = digit == 0u ? 0u : DIGIT_SHIFT[digit - 1u];
+    uint found = digit == 0u ? 0u : digit_shift(digit - 1u);
     float maximum = order_value(control[row_word(row, VSA_R_MAX)]);
     if (tid == 0u) {
         outside_low = 0u;

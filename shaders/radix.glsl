@@ -6,12 +6,13 @@
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_LISTS) buffer Lists { uint lists[]; };
 
-const uint DIGIT_SHIFT[3] = uint[3](21u, 10u, 0u);
-const uint DIGIT_MASK[3] = uint[3](0x7ffu, 0x7ffu, 0x3ffu);
+// No tables: NVK keeps an array with unknown indices in memory.
+uint digit_shift(uint digit) { return digit < 2u ? 21u - 11u * digit : 0u; }
+uint digit_mask(uint digit) { return digit < 2u ? 0x7ffu : 0x3ffu; }
 
 uint rank_key(uint group, uint token) { return lists[group * TOKEN_STRIDE + token]; }
 
-uint digit_of(uint key, uint digit) { return key >> DIGIT_SHIFT[digit] & DIGIT_MASK[digit]; }
+uint digit_of(uint key, uint digit) { return key >> digit_shift(digit) & digit_mask(digit); }
 
 uint histogram_word(uint group, uint digit)
 {
@@ -77,7 +78,7 @@ Threshold threshold_find(uint group, uint digit)
             uint bin = tid * share + i - 1u;
             uint count = control[histogram + bin];
             if (before.wanted <= above + count) {
-                radix_found = Threshold(before.prefix | bin << DIGIT_SHIFT[digit],
+                radix_found = Threshold(before.prefix | bin << digit_shift(digit),
                                         before.wanted - above);
                 break;
             }

@@ -29,7 +29,7 @@ void main()
         control[word + 1u] = threshold.wanted;
     }
     // A key of 0 is no candidate: it would only equal a prefix of zeros, which no candidate has.
-    uint found = DIGIT_SHIFT[digit - 1u];
+    uint found = digit_shift(digit - 1u);
     for (uint token = first + tid; token < end; token += WG) {
         uint key = rank_key(group, token);
         if (threshold.wanted != 0u && key != 0u && key >> found == threshold.prefix >> found) {

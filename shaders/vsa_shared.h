@@ -142,7 +142,9 @@
 #define VSA_ID_NEGLIGIBLE      83  /* f32, guided: share of the weight that needs no samples at first */
 #define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again */
 #define VSA_ID_ARGS_SETS       85  /* sets of dispatch arguments that the method uses */
-#define VSA_ID_COUNT           86
+#define VSA_ID_QUERY_CHUNKS    86  /* times 8 channels of queries that an invocation of attend, score
+                                  and scan holds itself; more are in shared memory */
+#define VSA_ID_COUNT           87
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -156,7 +158,7 @@
 #define VSA_SELECT_CHUNK   2048  /* tokens per workgroup of the select stages; a multiple of 32 */
 #define VSA_ROUNDS         4     /* estimates: the base sample and 3 extensions */
 #define VSA_MAX_HEAD_BLOCK 8
-#define VSA_STAGED_HEADS   4     /* heads whose partial values are summed at a time */
+#define VSA_STAGED_HEADS   4     /* heads whose partial values are summed at a time, at most */
 #define VSA_MAX_DENSE_SPLITS 256 /* dense partials per row, at most */
 #define VSA_DENSE_CHUNK    256   /* tokens per dense split, at least */
 #define VSA_MAX_RANGES     256   /* dispatches that one stage may be split into */
@@ -174,6 +176,11 @@
 #define VSA_PROBE_RUNS     256
 #define VSA_PROBE_TOKENS   (VSA_PROBE_RUN * VSA_PROBE_RUNS)
 #define VSA_PROBE_CHUNK    256   /* tokens per workgroup of the probe */
+
+/* attend, score, scan: shared memory for partial products and partial values, in units of 16 bytes:
+ * room for the products and for the values of one head, 4 KB at least. */
+#define VSA_LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define VSA_POOL_SIZE(logits, head_values) VSA_LARGER(VSA_LARGER(logits, 256), head_values)
 
 /* Radix select: three digits of 11, 11 and 10 bits. */
 #define VSA_RADIX_BINS  2048

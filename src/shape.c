@@ -553,6 +553,7 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->own_queries;
     c[VSA_ID_REPEAT] = info->tuning.repeat;
     c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
+    c[VSA_ID_QUERY_CHUNKS] = info->tuning.query_chunks;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
     c[VSA_ID_V_TYPE] = (uint32_t)kv->v.dtype;
     c[VSA_ID_Q_TYPE] = (uint32_t)info->q_dtype;

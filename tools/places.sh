@@ -111,6 +111,56 @@ fetch_sources() {
     printf '%s\n' "$folder"
 }
 
+# What the shim of Intel is built with, in Debian's names.
+intel_shim_packages=(
+    build-essential ninja-build bison flex glslang-tools pkg-config libdrm-dev zlib1g-dev
+    python3-mako python3-yaml python3-packaging
+)
+
+# Intel's shim, which Debian does not package: built from Debian 13's own sources of Mesa, with its
+# meson. Prints the file.
+build_intel_shim() {
+    local folder=$places/intel file=$places/intel/libintel_noop_drm_shim.so
+    local key=/usr/share/keyrings/debian-archive-keyring.gpg package mirror kind private_apt
+    if [ -s "$file" ]; then
+        printf '%s\n' "$file"
+        return 0
+    fi
+    for package in "${intel_shim_packages[@]}"; do
+        if ! is_installed "$package"; then
+            say "Intel's shim is not built: package $package is not installed" >&2
+            return 1
+        fi
+    done
+    rm -rf "$folder"
+    mkdir -p "$folder/work" || return 1
+    mirror=$(debian_mirror) || return 1
+    for kind in deb deb-src; do
+        say "$kind [signed-by=$key] $mirror trixie main"
+    done >"$folder/sources.list"
+    say "building Intel's shim in $folder (sources of Mesa, 47 MB; minutes)" >&2
+    (
+        cd "$folder/work" || exit 1
+        private_apt "$folder" && "${private_apt[@]}" source --download-only mesa &&
+            "${private_apt[@]}" download meson && tar -xf mesa_*.orig.tar.* &&
+            dpkg -x meson_*.deb meson || exit 1
+        # Debian's python3, whatever comes first in PATH: it has the packages above.
+        PATH=/usr/bin:$PATH PYTHONPATH=$PWD/meson/usr/lib/python3/dist-packages \
+            /usr/bin/python3 meson/usr/bin/meson setup build mesa-*/ --buildtype=plain \
+            -Dtools=drm-shim,intel -Dvulkan-drivers=intel_hasvk -Dgallium-drivers= -Dplatforms= \
+            -Dllvm=disabled -Dglx=disabled -Degl=disabled -Dgbm=disabled -Dopengl=false \
+            -Dgles1=disabled -Dgles2=disabled -Dvalgrind=disabled -Dlibunwind=disabled \
+            -Dzstd=disabled -Dshader-cache=disabled &&
+            ninja -C build src/intel/tools/libintel_noop_drm_shim.so
+    ) >"$folder/build.log" 2>&1 || {
+        say "Intel's shim is not built: the end of $folder/build.log says why" >&2
+        return 1
+    }
+    mv "$folder/work/build/src/intel/tools/libintel_noop_drm_shim.so" "$file" || return 1
+    rm -rf "$folder/work" "$folder/lists" "$folder/archives"
+    printf '%s\n' "$file"
+}
+
 # use_place PLACE: sets place_icds, place_libraries and the array place_loader, which goes in front
 # of a command. False when the place cannot be had.
 use_place() {
@@ -153,5 +203,9 @@ place_icd() {
 # Hands a noop shim to the loader: the driver then sees a device that accepts all and does nothing.
 place_preload() {
     local file=$place_libraries/lib$1_noop_drm_shim.so
-    [ -n "$place_libraries" ] && [ -e "$file" ] && place_loader+=(--preload "$file")
+    [ -n "$place_libraries" ] || return 1
+    if [ ! -e "$file" ] && [ "$1" = intel ]; then
+        file=$(build_intel_shim) || return 1
+    fi
+    [ -e "$file" ] && place_loader+=(--preload "$file")
 }

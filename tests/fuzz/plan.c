@@ -129,6 +129,7 @@ static vsa_plan_create_info plan(input *in)
     info.tuning.lanes = number(in);
     info.tuning.repeat = number(in);
     info.tuning.value_chunks = number(in);
+    info.tuning.query_chunks = number(in);
     info.kv.page_tokens = number(in);
     info.kv.table_stride = number(in);
     info.kv.k = plane(in);

@@ -3,20 +3,20 @@
 #include "harness.h"
 
 static const vsa_tuning tunings[] = {
-    { 128, 16, 4, 1 },   /* what GPUs get */
-    { 32, 4, 4, 2 },     /* what CPU drivers get */
-    { 64, 2, 2, 2 },
-    { 128, 8, 2, 1 },
-    { 32, 32, 8, 3 },    /* more lanes than a row has chunks */
+    { 128, 16, 4, 1, 4 },     /* what GPUs get for few query heads */
+    { 32, 4, 4, 2, 256 },     /* what CPU drivers get */
+    { 64, 2, 2, 2, 1 },       /* queries in shared memory, as all below */
+    { 128, 8, 2, 1, 4 },      /* what GPUs get for many query heads */
+    { 32, 32, 8, 3, 2 },      /* more lanes than a row has chunks */
 };
 
 enum { TUNINGS = sizeof tunings / sizeof *tunings };
 
-static vsa_plan_create_info tuned_plan(const vsa_tuning *tuning, uint32_t head_dim_k,
-                                       uint32_t head_dim_v)
+static vsa_plan_create_info tuned_plan(const vsa_tuning *tuning, uint32_t group,
+                                       uint32_t head_dim_k, uint32_t head_dim_v)
 {
     return (vsa_plan_create_info){
-        .head_dim_k = head_dim_k, .head_dim_v = head_dim_v, .q_heads = 6, .kv_heads = 2,
+        .head_dim_k = head_dim_k, .head_dim_v = head_dim_v, .q_heads = 2 * group, .kv_heads = 2,
         .max_sequences = 2, .max_queries = 2, .max_tokens = 1500,
         .kv = { .k.dtype = VSA_DTYPE_F16, .v.dtype = VSA_DTYPE_BF16 },
         .policy = { .method = VSA_METHOD_VATTENTION, .sink_tokens = 16, .window_tokens = 32,
@@ -24,14 +24,14 @@ static vsa_plan_create_info tuned_plan(const vsa_tuning *tuning, uint32_t head_d
         .tuning = *tuning };
 }
 
-static void check_tunings(uint32_t head_dim_k, uint32_t head_dim_v, size_t count)
+static void check_tunings(uint32_t group, uint32_t head_dim_k, uint32_t head_dim_v, size_t count)
 {
     static const uint32_t lengths[] = { 1500, 901 };
     enum { CAPACITY = 1500 };
     harness_result first = { 0 };
 
     for (size_t i = 0; i < count; i++) {
-        vsa_plan_create_info plan = tuned_plan(&tunings[i], head_dim_k, head_dim_v);
+        vsa_plan_create_info plan = tuned_plan(&tunings[i], group, head_dim_k, head_dim_v);
         harness_data *data = harness_data_make(&plan, 2, 2, lengths, &(harness_fill){
             .spread = 1, .value_mean = 1, .seed = 3 });
         vsa_session *session =
@@ -77,24 +77,32 @@ static void check_tunings(uint32_t head_dim_k, uint32_t head_dim_v, size_t count
 static void even_head_sizes(void **state)
 {
     (void)state;
-    check_tunings(128, 64, TUNINGS);
+    check_tunings(3, 128, 64, TUNINGS);
 }
 
 static void odd_head_sizes(void **state)
 {
     (void)state;
-    check_tunings(72, 104, 2);
+    check_tunings(3, 72, 104, 2);
+}
+
+/* Two blocks of heads, the second half empty. */
+static void many_heads(void **state)
+{
+    (void)state;
+    check_tunings(12, 72, 64, TUNINGS);
 }
 
 static void bad_tunings_are_refused(void **state)
 {
     (void)state;
     static const vsa_tuning bad[] = {
-        { 48, 0, 0, 0 }, { 256, 0, 0, 0 }, { 0, 3, 0, 0 }, { 0, 64, 0, 0 }, { 0, 0, 9, 0 },
-        { 0, 0, 0, 5 },  { 128, 1, 8, 1 },
+        { .workgroup = 48 }, { .workgroup = 256 }, { .lanes = 3 }, { .lanes = 64 },
+        { .repeat = 9 }, { .value_chunks = 5 }, { .query_chunks = 257 },
+        { 128, 1, 8, 1, 4 },   /* shared memory */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        vsa_plan_create_info plan = tuned_plan(&bad[i], 64, 64);
+        vsa_plan_create_info plan = tuned_plan(&bad[i], 3, 64, 64);
         vsa_kv_layout_init(&plan.kv, VSA_KV_HEAD_MAJOR, VSA_DTYPE_F16, VSA_DTYPE_F16, 64, 64, 2,
                            1500, 0);
         vsa_plan *created = NULL;
@@ -111,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(even_head_sizes),
         cmocka_unit_test(odd_head_sizes),
+        cmocka_unit_test(many_heads),
         cmocka_unit_test(bad_tunings_are_refused),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

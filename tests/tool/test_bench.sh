@@ -35,7 +35,7 @@ refuse "option --repeat: '0'" --repeat 0
 refuse "option --dim: 100 is not a multiple of 8" --dim 100
 refuse "option --q-heads: 6 is not a multiple of the 4 KV heads" --q-heads 6 --kv-heads 4
 refuse "options --trace and --std exclude each other" --trace none --std 2
-refuse "option --tuning: needs 4 numbers" --tuning 64,8
+refuse "option --tuning: needs 5 numbers" --tuning 64,8
 refuse "--startup takes one length, got 2" --startup --tokens 1K,2K
 refuse "options --startup and --csv exclude each other" --startup --csv x
 refuse "--tune takes one length, got 2" --tune --tokens 1K,2K
@@ -87,7 +87,7 @@ run 1 bench --tokens 1K --method vattention --epsilon 0.01 --max-samples 64 --on
 # ---- tuning
 run 0 bench --tune --method dense --tokens 256 --json "${common[@]}"
 check bench tuned out dense
-refuse "tuning is workgroup 33" --tokens 256 --tuning 33,0,0,0 --method dense "${common[@]}"
+refuse "tuning is workgroup 33" --tokens 256 --tuning 33,0,0,0,0 --method dense "${common[@]}"
 
 # ---- start-up
 run 0 bench --startup --tokens 1K --method vattention --threads 2 --repeat 1 --json "${common[@]}"

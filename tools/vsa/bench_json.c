@@ -124,6 +124,7 @@ static cJSON *make_tuning(const vsa_tuning *tuning)
     cJSON_AddNumberToObject(object, "lanes", tuning->lanes);
     cJSON_AddNumberToObject(object, "repeat", tuning->repeat);
     cJSON_AddNumberToObject(object, "value_chunks", tuning->value_chunks);
+    cJSON_AddNumberToObject(object, "query_chunks", tuning->query_chunks);
     return object;
 }
 

@@ -59,7 +59,8 @@ int bench_run_open(const tool_options *options, bench_run *out_run)
         run->tuning = (vsa_tuning){.workgroup = options->tuning.items[0],
                                    .lanes = options->tuning.items[1],
                                    .repeat = options->tuning.items[2],
-                                   .value_chunks = options->tuning.items[3]};
+                                   .value_chunks = options->tuning.items[3],
+                                   .query_chunks = options->tuning.items[4]};
     }
     if ((code = device_open(&run->device, options)) != EXIT_DONE) {
         return code;

@@ -8,7 +8,7 @@
 #include "bench_memory.h"
 #include "tool.h"
 
-enum { FIELDS = 4, MAX_VALUES = 6, MAX_PASSES = 3, MAX_TRIED = 64, MAX_PAIRS = 64, FIRST_LOOK = 3 };
+enum { FIELDS = 5, MAX_VALUES = 6, MAX_PASSES = 3, MAX_TRIED = 64, MAX_PAIRS = 64, FIRST_LOOK = 3 };
 
 /* A candidate replaces the best so far when it is this much faster in the median of all pairs, and
  * faster in three quarters of them; and again in as many pairs. */
@@ -25,6 +25,7 @@ static const struct {
     {"lanes", offsetof(vsa_tuning, lanes), {1, 2, 4, 8, 16, 32}},
     {"repeat", offsetof(vsa_tuning, repeat), {1, 2, 4, 8}},
     {"value_chunks", offsetof(vsa_tuning, value_chunks), {1, 2, 3, 4}},
+    {"query_chunks", offsetof(vsa_tuning, query_chunks), {1, 4, 8, 16, 256}},
 };
 
 static uint32_t *field_of(vsa_tuning *tuning, int field)
@@ -290,16 +291,17 @@ static void print_result(const bench_tuning *found)
     if (bench_tuning_changed(found)) {
         printf("%s\n  %.2f times as fast as %s (%.2f to %.2f in the middle half of the pairs), "
                "%.3f ms instead of %.3f\n"
-               "  vsa_tuning: {.workgroup = %u, .lanes = %u, .repeat = %u, .value_chunks = %u}\n"
-               "  vsa bench:  --tuning %u,%u,%u,%u\n\n",
+               "  vsa_tuning: {.workgroup = %u, .lanes = %u, .repeat = %u, .value_chunks = %u, "
+               ".query_chunks = %u}\n"
+               "  vsa bench:  --tuning %u,%u,%u,%u,%u\n\n",
                bench_tuning_text(best, text), found->gain.median,
                found->start.workgroup + found->start.lanes + found->start.repeat +
-                       found->start.value_chunks
+                       found->start.value_chunks + found->start.query_chunks
                    ? "the one that was given"
                    : "the default",
                found->gain.low, found->gain.high, found->best_ms, found->start_ms, best->workgroup,
-               best->lanes, best->repeat, best->value_chunks, best->workgroup, best->lanes,
-               best->repeat, best->value_chunks);
+               best->lanes, best->repeat, best->value_chunks, best->query_chunks, best->workgroup,
+               best->lanes, best->repeat, best->value_chunks, best->query_chunks);
     } else {
         printf("nothing to propose: none of %u others was faster by 2%% and in three quarters of "
                "the pairs, again and again\n\n",

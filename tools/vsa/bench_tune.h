@@ -30,8 +30,9 @@ typedef struct bench_tunings {
  * be JSON. An exit code, after one line on standard error. */
 int bench_tune_all(bench_run *run, bench_tunings *out_tunings);
 
-/* "workgroup 64, lanes 8, repeat default, value_chunks 2" */
-enum { BENCH_TUNING_SIZE = 96 };
+/* "workgroup 64, lanes 8, repeat default, value_chunks 2, query_chunks
+ * default" */
+enum { BENCH_TUNING_SIZE = 120 };
 const char *bench_tuning_text(const vsa_tuning *tuning, char text[BENCH_TUNING_SIZE]);
 bool bench_tuning_changed(const bench_tuning *tuning);
 

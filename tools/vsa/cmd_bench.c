@@ -57,10 +57,10 @@ static int check_numbers(const tool_options *options)
                          "option --q-heads: %u is not a multiple of the %u KV heads",
                          options->q_heads, options->kv_heads);
     }
-    if (options->tuning.count != 0 && options->tuning.count != 4) {
+    if (options->tuning.count != 0 && options->tuning.count != 5) {
         return tool_fail(EXIT_BAD_INPUT,
-                         "option --tuning: needs 4 numbers, workgroup, lanes, repeat and "
-                         "value_chunks, got %u",
+                         "option --tuning: needs 5 numbers, workgroup, lanes, repeat, "
+                         "value_chunks and query_chunks, got %u",
                          options->tuning.count);
     }
     if ((options->tune || options->startup) && options->lengths.count > 1) {

@@ -75,7 +75,7 @@ typedef struct tool_options {
     /* Of bench */
     option_counts lengths; /* none: the default ones */
     option_enums methods;  /* none: all */
-    option_counts tuning;  /* none, or the 4 fields of vsa_tuning */
+    option_counts tuning;  /* none, or the 5 fields of vsa_tuning */
     uint32_t repeat, error_rows;
     uint32_t q_heads, kv_heads, head_dim;
     double logit_std;
