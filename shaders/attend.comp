@@ -214,10 +214,14 @@ void main()
     }
     uint value_thread = tid % VALUE_THREADS;
     uint value_lane = tid / VALUE_THREADS;
+    uint value_slot = value_lane < VALUE_LANES ? value_lane : TILE;   // TILE: none
     uint items = (work.end - work.first + work.step - 1u) / work.step;
     uint value_lanes = min(items, VALUE_LANES);   // that have anything to sum
 
-    for (uint base = work.first; base < work.end; base += TILE * work.step) {
+    // Both loops around the values end with their test: LLVM for AMD keeps what a loop carries twice
+    // when the test comes first.
+    uint base = work.first;
+    do {
         uint count = min((work.end - base + work.step - 1u) / work.step, TILE);
         for (uint slot = tid; slot < count; slot += WG) {
             tile_token[slot] = item_token(work.group, base + slot * work.step);
@@ -294,41 +298,42 @@ void main()
         }
         barrier();
 
-        if (value_lane < value_lanes) {
-            for (uint head = 0; head < HEAD_BLOCK; head++) {
-                float rescale = rescale_shared[head];
-                norms[head] *= rescale;
-                for (uint j = 0; j < VALUE_CHUNKS; j++) {
-                    value_low[head * VALUE_CHUNKS + j] *= rescale;
-                    value_high[head * VALUE_CHUNKS + j] *= rescale;
-                }
-            }
-            for (uint slot = value_lane; slot < count; slot += VALUE_LANES) {
-                Row row = v_row(sequence, kv_head, tile_token[slot]);
-                float w[HEAD_BLOCK];
-                for (uint head = 0; head < HEAD_BLOCK; head++) {
-                    w[head] = weight_shared[head * TILE + slot];
-                }
-                float row_norm = 0.0;
-                for (uint j = 0; j < VALUE_CHUNKS; j++) {
-                    uint chunk = j * VALUE_THREADS + value_thread;
-                    if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
-                        vec4 low, high;
-                        v_load_quads(row, chunk, low, high);
-                        float norm = NORMS != 0u ? dot(low, low) + dot(high, high) : 0.0;
-                        row_norm += norm;
-                        for (uint head = 0; head < HEAD_BLOCK; head++) {
-                            value_low[head * VALUE_CHUNKS + j] += w[head] * low;
-                            value_high[head * VALUE_CHUNKS + j] += w[head] * high;
-                            norms[head] += NORMS == VSA_NORMS_SUM ? w[head] * norm : 0.0;
-                        }
-                    }
-                }
-                largest_norm = max(largest_norm, row_norm);
+        for (uint head = 0; head < HEAD_BLOCK; head++) {
+            float rescale = rescale_shared[head];
+            norms[head] *= rescale;
+            for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                value_low[head * VALUE_CHUNKS + j] *= rescale;
+                value_high[head * VALUE_CHUNKS + j] *= rescale;
             }
         }
+        uint slot = value_slot;
+        if (slot < count) do {
+            Row row = v_row(sequence, kv_head, tile_token[slot]);
+            float w[HEAD_BLOCK];
+            for (uint head = 0; head < HEAD_BLOCK; head++) {
+                w[head] = weight_shared[head * TILE + slot];
+            }
+            float row_norm = 0.0;
+            for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                uint chunk = j * VALUE_THREADS + value_thread;
+                if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
+                    vec4 low, high;
+                    v_load_quads(row, chunk, low, high);
+                    float norm = NORMS != 0u ? dot(low, low) + dot(high, high) : 0.0;
+                    row_norm += norm;
+                    for (uint head = 0; head < HEAD_BLOCK; head++) {
+                        value_low[head * VALUE_CHUNKS + j] += w[head] * low;
+                        value_high[head * VALUE_CHUNKS + j] += w[head] * high;
+                        norms[head] += NORMS == VSA_NORMS_SUM ? w[head] * norm : 0.0;
+                    }
+                }
+            }
+            largest_norm = max(largest_norm, row_norm);
+            slot += VALUE_LANES;
+        } while (slot < count);
         barrier();
-    }
+        base += TILE * work.step;
+    } while (base < work.end);
 
     float total_norms = 0.0;
     if (NORMS == VSA_NORMS_SUM) {
