@@ -25,9 +25,9 @@ layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; 
 // Value phase: VALUE_THREADS invocations cover a V row, VALUE_LANES rows at a time.
 const uint VALUE_THREADS = (DV / 8 + VALUE_CHUNKS - 1) / VALUE_CHUNKS;
 const uint VALUE_LANES = WG / VALUE_THREADS;
-// Heads whose partial values fit into the pool at a time.
-const uint STAGED_HEADS =
-    POOL_SIZE / HEAD_VALUES < VSA_STAGED_HEADS ? POOL_SIZE / HEAD_VALUES : VSA_STAGED_HEADS;
+// Heads whose partial values are summed at a time: those that fit into the pool.
+const uint POOL_HEADS = POOL_SIZE / HEAD_VALUES;
+const uint STAGED_HEADS = POOL_HEADS < HEAD_BLOCK ? POOL_HEADS : HEAD_BLOCK;
 // Softmax phase: SUM_LANES invocations per head.
 const uint SUM_LANES = WG / HEAD_BLOCK;
 
@@ -148,13 +148,17 @@ float sum_norms(float norms[HEAD_BLOCK])
     uint tid = gl_LocalInvocationID.x;
     float total = 0.0;
     for (uint head = 0; head < HEAD_BLOCK; head++) {
-        norm_shared[tid] = norms[head];
+        norm_shared[tid] = norms[0];
         barrier();
         if (tid / SUM_LANES == head) {
             total = 0.0;
             for (uint i = 0; i < LOOP(WG); i++) {
                 total += norm_shared[i];
             }
+        }
+        // The next head to the front: an index that only a loop knows would put all into memory.
+        for (uint i = 0; i + 1u < HEAD_BLOCK; i++) {
+            norms[i] = norms[i + 1u];
         }
         barrier();
     }
@@ -379,8 +383,8 @@ void main()
                     if (chunk < DV / 8) {
                         uvec2 at = (i * VALUE_LANES + value_lane) * (DV / 4) +
                                    quads_of(V_TYPE, chunk);
-                        pool_shared[at.x] = value_low[(first + i) * VALUE_CHUNKS + j];
-                        pool_shared[at.y] = value_high[(first + i) * VALUE_CHUNKS + j];
+                        pool_shared[at.x] = value_low[i * VALUE_CHUNKS + j];
+                        pool_shared[at.y] = value_high[i * VALUE_CHUNKS + j];
                     }
                 }
             }
@@ -400,6 +404,11 @@ void main()
                 total += keep * partials[at];
             }
             partials[at] = total;
+        }
+        // The next heads to the front, as in sum_norms.
+        for (uint i = 0; i < (HEAD_BLOCK - STAGED_HEADS) * VALUE_CHUNKS; i++) {
+            value_low[i] = value_low[i + STAGED_HEADS * VALUE_CHUNKS];
+            value_high[i] = value_high[i + STAGED_HEADS * VALUE_CHUNKS];
         }
         barrier();
     }

@@ -89,7 +89,8 @@ void sum_page(uint base, uint token, out vec4 means[2], out vec4 squares[2])
         squares[quad] = vec4(0.0);
     }
     uint at = page_at(base, token);
-    for (uint channel = 0; channel < DK; channel++) {
+    const uint channels = OWN_QUERIES != 0u ? DK : LOOP(DK);   // as the words of sum_codes
+    for (uint channel = 0; channel < channels; channel++) {
         vec2 statistic = unpackHalf2x16(state[at + channel]);
         for (uint quad = 0; quad < HEAD_QUADS; quad++) {
             vec4 q = query_shared[channel * HEAD_QUADS + quad];

@@ -158,7 +158,6 @@
 #define VSA_SELECT_CHUNK   2048  /* tokens per workgroup of the select stages; a multiple of 32 */
 #define VSA_ROUNDS         4     /* estimates: the base sample and 3 extensions */
 #define VSA_MAX_HEAD_BLOCK 8
-#define VSA_STAGED_HEADS   4     /* heads whose partial values are summed at a time, at most */
 #define VSA_MAX_DENSE_SPLITS 256 /* dense partials per row, at most */
 #define VSA_DENSE_CHUNK    256   /* tokens per dense split, at least */
 #define VSA_MAX_RANGES     256   /* dispatches that one stage may be split into */
