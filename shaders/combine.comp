@@ -48,7 +48,9 @@ Error vector_error(uint row, Sample s, Estimate e, float shrink, inout uint flag
     float b = float(s.count);
     Spread groups = group_spread(row, e, GROUPS);
     precise float spread = float(GROUPS) * b * groups.trace;
-    if (KNOWN) {
+    if (KNOWN && e.moments.x <= NOTHING * e.denominator) {
+        spread = 0.0;   // and its squares might underflow
+    } else if (KNOWN) {
         precise float expected = e.moments.y * (b / n);
         precise float share = e.squares > 0.0 ? min(expected / e.squares, 1.0e9) : 0.0;
         spread = e.squares > 0.0 ? spread * max(1.0, 0.5 * (1.0 + share))

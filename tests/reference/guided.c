@@ -11,7 +11,6 @@ enum { MIN_SAMPLES = 8, STAGES = REF_MAX_EXTENSIONS + 1 };
 #define LEAST_GROWTH  (1 + 1.0 / 16)   /* of c, or of 1 / A */
 #define STRICT_MARGIN 1.1              /* of c */
 #define FEW_GROWTH    2                /* of c, least, when there are too few samples to judge by */
-#define NOTHING       1.9e-6           /* a share of D that f32 cannot tell from 0 */
 
 /* Bound clt, of 1 / A, by extension: no extension follows the last. */
 static const double margin[STAGES - 1] = { 3.0 / 16, 3.0 / 16, 1.0 / 2 };
@@ -145,7 +144,7 @@ static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *
         ref_sums_merge(&s->all, &s->groups[g], group->head_dim);
     }
     s->D = s->exact.weight + W;
-    s->W = W > NOTHING * s->D ? W : 0;
+    s->W = W > REF_NOTHING * s->D ? W : 0;
     s->certainty = squares > 0 ? certain / squares : 0;
     return finite;
 }
