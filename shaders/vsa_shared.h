@@ -198,17 +198,19 @@
 
 /* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
 /* Sets of VSA_MAX_RANGES records: which stage, plus the number of the extension, 1 to 3 (exact: 0 to
- * 3). Scan, pick and exact are those of method guided. */
+ * 3). Combine is what estimates after the extension; scan, pick and exact are those of method
+ * guided. */
 #define VSA_ARGS_WORDS      4
 #define VSA_ARGS_DENSE      0
 #define VSA_ARGS_SAMPLES    0
-#define VSA_ARGS_SCAN       3
-#define VSA_ARGS_PICK       6
-#define VSA_ARGS_EXACT      10
+#define VSA_ARGS_COMBINE    3
+#define VSA_ARGS_SCAN       6
+#define VSA_ARGS_PICK       9
+#define VSA_ARGS_EXACT      13
 /* How many there are: without extensions, with them, method guided. */
 #define VSA_ARGS_SETS_ONE     1
-#define VSA_ARGS_SETS_SAMPLES 4
-#define VSA_ARGS_SETS_GUIDED  14
+#define VSA_ARGS_SETS_SAMPLES 7
+#define VSA_ARGS_SETS_GUIDED  17
 
 /* ---- CONTROL: group record ---- */
 #define VSA_G_LENGTH     0   /* L; 0 when the group has nothing to attend to */
@@ -271,6 +273,9 @@
     VSA_WORD sample_nx;    /* the same for the extensions' samples */                      \
     VSA_WORD sample_ny;                                                                    \
     VSA_WORD sample_rx;                                                                    \
+    VSA_WORD combine_nx;   /* their estimates */                                           \
+    VSA_WORD combine_ny;                                                                   \
+    VSA_WORD combine_rx;                                                                   \
     VSA_WORD scan_nx;      /* their scans */                                               \
     VSA_WORD scan_ny;                                                                      \
     VSA_WORD scan_rx;                                                                      \

@@ -550,7 +550,7 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_KV_HEADS] = info->kv_heads;
     c[VSA_ID_HEAD_BLOCK] = shape->head_block;
     c[VSA_ID_LANES] = info->tuning.lanes;
-    c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->own_queries;
+    c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->is_cpu;
     c[VSA_ID_REPEAT] = info->tuning.repeat;
     c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
@@ -639,7 +639,7 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     if (result != VSA_SUCCESS) {
         return result;
     }
-    shape->own_queries = limits->is_cpu;
+    shape->is_cpu = limits->is_cpu;
     shape->groups = info->max_sequences * info->max_queries * info->kv_heads;
     shape->rows = shape->groups * shape->group;
     shape->dense_splits = (uint32_t)min64(
