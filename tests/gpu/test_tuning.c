@@ -4,7 +4,8 @@
 
 static const vsa_tuning tunings[] = {
     { 128, 16, 4, 1 },   /* what GPUs get */
-    { 32, 4, 4, 2 },     /* what CPU drivers get */
+    { 8, 2, 4, 2 },      /* what CPU drivers get */
+    { 32, 4, 4, 2 },
     { 64, 2, 2, 2 },
     { 128, 8, 2, 1 },
     { 32, 32, 8, 3 },    /* more lanes than a row has chunks */
@@ -90,8 +91,8 @@ static void bad_tunings_are_refused(void **state)
 {
     (void)state;
     static const vsa_tuning bad[] = {
-        { 48, 0, 0, 0 }, { 256, 0, 0, 0 }, { 0, 3, 0, 0 }, { 0, 64, 0, 0 }, { 0, 0, 9, 0 },
-        { 0, 0, 0, 5 },  { 128, 1, 8, 1 },
+        { 48, 0, 0, 0 }, { 256, 0, 0, 0 }, { 4, 0, 0, 0 }, { 0, 3, 0, 0 }, { 0, 64, 0, 0 },
+        { 16, 32, 0, 0 }, { 0, 0, 9, 0 }, { 0, 0, 0, 5 },  { 128, 1, 8, 1 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         vsa_plan_create_info plan = tuned_plan(&bad[i], 64, 64);
