@@ -3,7 +3,7 @@
 // maximum they are relative to) per row and split. One read of a K or V row serves up to
 // HEAD_BLOCK heads of the group. ITEMS says which:
 //   RANGE    split x = chunk_tokens consecutive tokens, of groups that are (partly) dense
-//   EXACT    split x = exact_chunk members of the exact set
+//   EXACT    split x of the exact set, see exact_splits; guided, extensions: only heavy tokens
 //   SAMPLES  split x = random group x: samples i with i mod 32 = x that are granted and not yet
 //            summed; continues the partial that is there
 // In: q, K, V, or SCORES for the logits when STORED_SCORES. Out: PARTIALS.
@@ -64,8 +64,14 @@ uint exact_token(uint group, uint item)
         return item;
     }
     item -= sink_end;
-    return item < k ? lists[TOP_OFFSET + group * LIST_STRIDE + item]
-                    : control[group_word(group, VSA_G_WINDOW)] + item - k;
+    uint window = control[group_word(group, VSA_G_WINDOW)];
+    if (GUIDED != 0u) {   // heavy tokens last
+        uint window_tokens = control[group_word(group, VSA_G_LENGTH)] - window;
+        return item < window_tokens
+                   ? window + item
+                   : lists[TOP_OFFSET + group * LIST_STRIDE + item - window_tokens];
+    }
+    return item < k ? lists[TOP_OFFSET + group * LIST_STRIDE + item] : window + item - k;
 }
 
 uint item_token(uint group, uint item)
@@ -94,13 +100,19 @@ Work find_work()
         work.end = min(length, work.first + push.chunk_tokens);
     } else if (ITEMS == VSA_ITEMS_EXACT) {
         uint length = control[group_word(group, VSA_G_SCAN)];
-        uint members = control[group_word(group, VSA_G_SINK_END)] +
-                       control[group_word(group, VSA_G_TOP_K)] +
+        uint heavy = control[group_word(group, VSA_G_TOP_K)];
+        uint members = control[group_word(group, VSA_G_SINK_END)] + heavy +
                        (length - min(control[group_word(group, VSA_G_WINDOW)], length));
         bool waits = GUIDED != 0u && control[group_word(group, VSA_G_EXTENDED)] < push.round;
-        uint chunk = exact_chunk(members);
-        work.first = split * chunk;
-        work.end = min(length == 0u || waits ? 0u : members, work.first + chunk);
+        ExactSplits s = exact_splits(members, heavy);
+        uint fixed_members = GUIDED != 0u ? members - heavy : members;
+        bool is_heavy = split >= s.fixed_count;
+        uint begin = is_heavy ? fixed_members : 0u;
+        uint chunk = is_heavy ? s.heavy_chunk : s.fixed_chunk;
+        uint end = is_heavy ? members : fixed_members;
+        bool done = GUIDED != 0u && push.round != 0u && !is_heavy;
+        work.first = begin + (is_heavy ? split - s.fixed_count : split) * chunk;
+        work.end = min(length == 0u || waits || done ? 0u : end, work.first + chunk);
     } else {
         // The range that any of the heads needs; each head weighs only its own part of it.
         uint low = 0xffffffffu;

@@ -122,8 +122,8 @@ vec4 residual_moments(uint row, uint group, float maximum)
 Estimate estimate_row(uint row, uint group, Sample s)
 {
     uint tid = gl_LocalInvocationID.x;
-    uint split_members = exact_chunk(s.members);
-    uint splits = (s.members + split_members - 1u) / split_members;
+    ExactSplits exact = exact_splits(s.members, control[group_word(group, VSA_G_TOP_K)]);
+    uint splits = exact.fixed_count + exact.heavy_count;
     vec4 header = vec4(MASKED, 0.0, 0.0, 0.0);
     if (SAMPLES != 0u && tid < min(GROUPS, s.count)) {
         header = partials[partial_at(row, EXACT_SPLITS + tid)];

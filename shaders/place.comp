@@ -40,14 +40,18 @@ void write_counts(uint group, uint heavy, uint sampled)
     control[group_word(group, VSA_G_RESIDUAL)] = candidates - heavy;
     control[group_word(group, VSA_G_DRAWN)] = sampled;
     uint members = length - candidates + heavy;
-    uint split = exact_chunk(members);
-    add_ranges(VSA_ARGS_EXACT + push.round, group, (members + split - 1u) / split);
+    // Sink and window have been read in stage 0.
+    ExactSplits splits = exact_splits(members, heavy);
+    bool reads = push.round == 0u || heavy > 0u;
+    add_ranges(VSA_ARGS_EXACT + push.round, group,
+               reads ? splits.fixed_count + splits.heavy_count : 0u);
+    uint gathered = heavy + sampled + (push.round == 0u ? length - candidates : 0u);
     for (uint head = 0; head < GROUP; head++) {
         uint word = row_word(group * GROUP + head, 0u);
         if (control[word + VSA_R_STATUS] != VSA_STATUS_EXACT) {
             control[word + VSA_R_OLD] = 0u;
             control[word + VSA_R_GRANTED] = sampled;
-            control[word + VSA_R_GATHERED] += length - candidates + heavy + sampled;
+            control[word + VSA_R_GATHERED] += gathered;
             if (scanned) {
                 control[word + VSA_R_KEPT] = control[word + VSA_R_SCALE];
             }

@@ -301,6 +301,7 @@ static void size_lists(vsai_shape *shape)
     const vsa_policy *policy = &info->policy;
     uint64_t exact;
     uint64_t samples;
+    uint32_t halves;
 
     if (policy->method == VSA_METHOD_DENSE) {
         return;
@@ -317,12 +318,12 @@ static void size_lists(vsai_shape *shape)
             max64(policy->window_tokens, share_of(info, policy->window_fraction)) +
             shape->top_k_max;
     exact = min64(info->max_tokens, exact);
-    shape->exact_splits = (uint32_t)min64((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK,
-                                          VSA_MAX_EXACT_SPLITS);
-    shape->exact_chunk = VSA_EXACT_CHUNK;
-    if (exact > (uint64_t)VSA_MAX_EXACT_SPLITS * VSA_EXACT_CHUNK) {
-        shape->exact_chunk = (uint32_t)((exact + VSA_MAX_EXACT_SPLITS - 1) / VSA_MAX_EXACT_SPLITS);
-    }
+    /* Method guided: half for sink and window, half for the heavy tokens. */
+    halves = shape->method.guided ? 2 : 1;
+    shape->exact_splits = halves * (uint32_t)min64((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK,
+                                                   VSA_MAX_EXACT_SPLITS / halves);
+    shape->exact_chunk = (uint32_t)max64(
+        VSA_EXACT_CHUNK, (exact * halves + VSA_MAX_EXACT_SPLITS - 1) / VSA_MAX_EXACT_SPLITS);
     if (!shape->method.samples) {
         return;
     }

@@ -7,7 +7,7 @@
  * invocation does more of a row and a workgroup is one vector, whatever the subgroup size. */
 static const vsa_tuning gpu_tuning = {.workgroup = 128, .lanes = 16, .repeat = 4,
                                       .value_chunks = 1};
-static const vsa_tuning cpu_tuning = {.workgroup = 8, .lanes = 2, .repeat = 4,
+static const vsa_tuning cpu_tuning = {.workgroup = 8, .lanes = 4, .repeat = 8,
                                       .value_chunks = 2};
 
 /* Every head of a block has an invocation. */

@@ -4,7 +4,7 @@
 
 static const vsa_tuning tunings[] = {
     { 128, 16, 4, 1 },   /* what GPUs get */
-    { 8, 2, 4, 2 },      /* what CPU drivers get */
+    { 8, 4, 8, 2 },      /* what CPU drivers get */
     { 32, 4, 4, 2 },
     { 64, 2, 2, 2 },
     { 128, 8, 2, 1 },

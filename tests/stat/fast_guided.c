@@ -433,7 +433,8 @@ static void decide(state *s, job *j, const sums *t, uint32_t stage)
 {
     judgement judged = { 0 };
     j->out->stages = (uint8_t)(stage + 1);
-    j->out->gathered += s->values->tokens - s->candidates + t->heavy + t->sampled;
+    /* Sink and window are read in stage 0 alone. */
+    j->out->gathered += (stage == 0 ? s->values->tokens - s->candidates : 0) + t->heavy + t->sampled;
     if (s->bound == VSA_BOUND_STRICT) {
         judge_strict(s, t, j, stage, &judged);
     } else {
