@@ -106,7 +106,7 @@ static int has_left(const recall_answer *answer, const recall_answer *dense)
 /* A list is right in any order: nothing is known before its end. */
 static int can_be_right(const recall_question *question, const char *text)
 {
-    return question->kind == TASK_SEVERAL || strncmp(question->answer, text, strlen(text)) == 0;
+    return strncmp(question->answer, text, strlen(text)) == 0;
 }
 
 void asking_answer(const recall_context *asking, const recall_asked *asked,

@@ -138,18 +138,16 @@ static void add_word(task_maker *m)
     snprintf(question->answer, TASK_FACT_SIZE, " %s.", word);
 }
 
+/* ask_several completes the question when the order of the facts is known. */
 static void add_several(task_maker *m)
 {
     char key[32], number[8];
     new_key(m, key);
     recall_question *question = new_question(m, TASK_SEVERAL);
-    snprintf(question->text, TASK_FACT_SIZE, "All The magic number for %s are", key);
+    snprintf(question->text, TASK_FACT_SIZE, "The magic number for %s", key);
     for (int i = 0; i < TASK_VALUES; i++) {
         new_number(m, number);
-        snprintf(new_fact(m), TASK_FACT_SIZE, "The magic number for %s is %s.", key, number);
-        const size_t size = strlen(question->answer);
-        snprintf(question->answer + size, TASK_FACT_SIZE - size, "%s %s%s", i ? "," : "", number,
-                 i + 1 == TASK_VALUES ? "." : "");
+        snprintf(new_fact(m), TASK_FACT_SIZE, "%s is %s.", question->text, number);
     }
 }
 
@@ -202,6 +200,30 @@ static void shuffle_facts(task_maker *m)
     }
 }
 
+/* "The magic number for A B" becomes "All The magic number for A B are 12345, 23456," and the
+ * answer the third of them. */
+static void ask_several(recall_task *task, recall_question *question)
+{
+    char key[TASK_FACT_SIZE], number[TASK_FACT_SIZE];
+    const size_t size = strlen(question->text);
+    int found = 0;
+    memcpy(key, question->text, sizeof(key));
+    snprintf(question->text, TASK_FACT_SIZE, "All %.40s are", key);
+    for (uint32_t i = 0; i < task->fact_count; i++) {
+        const char *fact = task->facts[i];
+        if (strncmp(fact, key, size) != 0) {
+            continue;
+        }
+        snprintf(number, sizeof(number), "%s", fact + size + strlen(" is"));   /* " 12345." */
+        if (++found == TASK_VALUES) {
+            snprintf(question->answer, TASK_FACT_SIZE, "%s", number);
+        } else {
+            const size_t used = strlen(question->text);
+            snprintf(question->text + used, TASK_FACT_SIZE - used, "%.6s,", number);
+        }
+    }
+}
+
 /* Fact i somewhere in the i-th of fact_count equal parts. */
 static void place_facts(task_maker *m)
 {
@@ -229,6 +251,11 @@ void task_make(recall_task *out, recall_family family, uint64_t seed)
     }
     shuffle_facts(&m);
     place_facts(&m);
+    for (uint32_t i = 0; i < out->question_count; i++) {
+        if (out->questions[i].kind == TASK_SEVERAL) {
+            ask_several(out, &out->questions[i]);
+        }
+    }
 }
 
 /* ------------------------------------------------------------------ text */
@@ -268,44 +295,8 @@ void task_prompt(const recall_question *question, char out[TASK_FACT_SIZE + 16])
     snprintf(out, TASK_FACT_SIZE + 16, "\nRecall: %s", question->text);
 }
 
-/* ------------------------------------------------------------------ answers */
-
-static int compare_numbers(const void *a, const void *b)
-{
-    const unsigned long x = *(const unsigned long *)a, y = *(const unsigned long *)b;
-    return (x > y) - (x < y);
-}
-
-/* " 12345, 23456, 34567." into rising order; 0 when the text is anything else. */
-static int read_list(const char *text, unsigned long out[TASK_VALUES])
-{
-    for (int i = 0; i < TASK_VALUES; i++) {
-        if (text[0] != ' ' || strspn(text + 1, "0123456789") != 5 ||
-            text[6] != (i + 1 == TASK_VALUES ? '.' : ',')) {
-            return 0;
-        }
-        out[i] = strtoul(text + 1, NULL, 10);
-        text += 7;
-    }
-    qsort(out, TASK_VALUES, sizeof(*out), compare_numbers);
-    return 1;
-}
-
-static int is_same_list(const char *expected, const char *answer)
-{
-    unsigned long wanted[TASK_VALUES], given[TASK_VALUES];
-    return read_list(expected, wanted) && read_list(answer, given) &&
-           memcmp(wanted, given, sizeof(wanted)) == 0;
-}
-
 int task_is_right(const recall_question *question, const char *answer)
 {
-    char given[4 * TASK_FACT_SIZE];
-    const char *stop = strchr(answer, '.');
-    if (!stop || (size_t)(stop - answer) + 2 > sizeof(given)) {
-        return 0;
-    }
-    snprintf(given, sizeof(given), "%.*s", (int)(stop - answer) + 1, answer);
-    return question->kind == TASK_SEVERAL ? is_same_list(question->answer, given)
-                                          : strcmp(question->answer, given) == 0;
+    const size_t size = strcspn(answer, ".") + 1;
+    return strlen(question->answer) == size && strncmp(question->answer, answer, size) == 0;
 }

@@ -13,7 +13,7 @@
 typedef enum recall_kind {
     TASK_NUMBER,    /* The magic number for A B is 12345. */
     TASK_WORD,      /* The magic word for A B is W. */
-    TASK_SEVERAL,   /* three numbers of one key: in any order */
+    TASK_SEVERAL,   /* All The magic number for A B are 12345, 23456, and the third follows */
     TASK_CHAIN,     /* VAR ABC = 12345. later VAR XYZ = VAR ABC. XYZ is asked for */
     TASK_MANY,      /* as TASK_NUMBER, among TASK_MANY_KEYS keys */
     TASK_KIND_COUNT

@@ -75,15 +75,22 @@ static void check_answer(const recall_question *question, const char *context)
     } else if (question->kind == TASK_SEVERAL) {
         char key[TASK_FACT_SIZE];
         unsigned numbers[TASK_VALUES];
-        assert_int_equal(sscanf(text, "All %79[^\n]", key), 1);
-        assert_true(strlen(key) > 4 && strcmp(key + strlen(key) - 4, " are") == 0);
-        key[strlen(key) - 4] = 0;
-        assert_int_equal(sscanf(answer, " %5u, %5u, %5u.%n", &numbers[0], &numbers[1], &numbers[2],
-                                &end), 3);
+        size_t last = 0;
+        const char *list = strstr(text, " are");
+        assert_non_null(list);
+        snprintf(key, sizeof(key), "%.*s", (int)(list - text) - 4, text + 4);
+        assert_memory_equal(text, "All ", 4);
+        assert_int_equal(sscanf(list, " are %5u, %5u,%n", &numbers[0], &numbers[1], &end), 2);
+        assert_int_equal(list[end], 0);
+        assert_int_equal(sscanf(answer, " %5u.%n", &numbers[2], &end), 1);
         assert_int_equal(answer[end], 0);
         for (int i = 0; i < TASK_VALUES; i++) {
             snprintf(fact, sizeof(fact), "\nNote: %s is %u.\n", key, numbers[i]);
             assert_int_equal(count_text(context, fact), 1);
+            /* In the order of the context. */
+            const size_t place = (size_t)(strstr(context, fact) - context) + 1;
+            assert_true(place > last);
+            last = place;
         }
     } else {
         assert_int_equal(sscanf(text, "VAR %3s has the value%n", name, &end), 1);
@@ -182,14 +189,6 @@ static void answers_are_judged(void **state)
     assert_false(task_is_right(&number, " 482131."));
     assert_false(task_is_right(&number, " 4821."));
     assert_false(task_is_right(&number, ""));
-
-    const recall_question several = { .kind = TASK_SEVERAL, .answer = " 11111, 22222, 33333." };
-    assert_true(task_is_right(&several, " 33333, 11111, 22222."));
-    assert_false(task_is_right(&several, " 11111, 11111, 22222."));
-    assert_false(task_is_right(&several, " 11111, 22222."));
-    assert_false(task_is_right(&several, " 11111, 22222, 33333, 44444."));
-    assert_false(task_is_right(&several, " 11111 22222 33333."));
-    assert_false(task_is_right(&several, " 11111, 22222, 333334."));
 }
 
 static void kinds_have_names(void **state)
