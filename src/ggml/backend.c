@@ -56,6 +56,10 @@ static enum ggml_status graph_compute(ggml_backend_t backend, struct ggml_cgraph
 
     for (int i = 0; i < count && status == GGML_STATUS_SUCCESS; i++) {
         const struct ggml_tensor *op = ggml_graph_node(graph, i);
+        /* A branch that was not selected: ggml_build_forward_select. Its inputs hold anything. */
+        if ((op->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) {
+            continue;
+        }
         switch (op->op) {
         case GGML_OP_NONE:
         case GGML_OP_VIEW:
