@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Shared by tools/peer-ggml and tools/llama: a chroot with another Debian suite, from the mirror that
-# this host uses. A chroot needs root, or sudo. Sourced after tools/common.sh.
+# Shared by tools/peer-ggml and tools/llama: a chroot with another Debian suite, from the mirror
+# that this host uses. A chroot needs root, or sudo. Sourced after tools/common.sh.
 
 # stop TEXT [EXIT-CODE]
 stop() {
@@ -66,6 +66,6 @@ copy_sources() {
     local root=$1 folder=$2
     as_root rm -rf "$root$folder"
     as_root mkdir -p "$root$folder"
-    tar -c CMakeLists.txt CMakePresets.json cmake include shaders src tests tools |
+    tar -c CMakeLists.txt CMakePresets.json cmake examples include shaders src tests tools |
         as_root tar -x -C "$root$folder" --no-same-owner
 }

@@ -8,49 +8,57 @@ enum { QUESTION_ROOM = 64 }; /* tokens of question and answer, at most */
 
 /* ------------------------------------------------------------------ context */
 
-static llama_token *tokenize_context(const llama_engine *engine, const recall_task *task,
-                                     uint32_t sentences, uint32_t *out_count)
+static char *make_text(const recall_task *task, uint32_t sentences)
 {
     char *text = task_context(task, sentences);
     if (!text) {
         fail(EXIT_DEVICE, "out of memory");
     }
-    llama_token *tokens = engine_tokenize(engine, text, 1, out_count);
-    free(text);
-    return tokens;
+    return text;
 }
 
-/* With the most sentences that fit into `room` tokens. */
-static llama_token *fill_context(const llama_engine *engine, const recall_task *task, uint32_t room,
-                                 uint32_t *out_count)
+static uint32_t count_tokens(const llama_engine *engine, const recall_task *task,
+                             uint32_t sentences)
 {
-    uint32_t low = 0, high = room / 4; /* a sentence is longer than four tokens */
+    uint32_t count;
+    char *text = make_text(task, sentences);
+    free(engine_tokenize(engine, text, 1, &count));
+    free(text);
+    return count;
+}
+
+char *asking_text(const llama_engine *engine, uint32_t length, recall_family family, uint64_t seed,
+                  recall_task *out_task)
+{
+    if (length <= QUESTION_ROOM || length > engine->max_tokens) {
+        fail(EXIT_USAGE, "length is %u tokens, must be above %d and at most %u", length,
+             QUESTION_ROOM, engine->max_tokens);
+    }
+    const uint32_t room = length - QUESTION_ROOM;
+    uint32_t low = 0, high = room / 4;   /* a sentence is longer than four tokens */
+    task_make(out_task, family, seed);
     while (low + 1 < high) {
         const uint32_t middle = (low + high) / 2;
-        free(tokenize_context(engine, task, middle, out_count));
-        if (*out_count <= room) {
+        if (count_tokens(engine, out_task, middle) <= room) {
             low = middle;
         } else {
             high = middle;
         }
     }
-    if (low < task->fact_count) {
-        fail(EXIT_USAGE, "%u tokens are too few for a context of %u facts", room, task->fact_count);
+    if (low < out_task->fact_count) {
+        fail(EXIT_USAGE, "%u tokens are too few for a context of %u facts", length,
+             out_task->fact_count);
     }
-    return tokenize_context(engine, task, low, out_count);
+    return make_text(out_task, low);
 }
 
 void asking_start(recall_context *out, llama_engine *engine, uint32_t length, recall_family family,
                   uint64_t seed)
 {
-    *out = (recall_context){.engine = engine, .length = length};
-    if (length <= QUESTION_ROOM || length > engine->max_tokens) {
-        fail(EXIT_USAGE, "length is %u tokens, must be above %d and at most %u", length,
-             QUESTION_ROOM, engine->max_tokens);
-    }
-    task_make(&out->task, family, seed);
-    llama_token *tokens =
-        fill_context(engine, &out->task, length - QUESTION_ROOM, &out->context_tokens);
+    *out = (recall_context){ .engine = engine, .length = length };
+    char *text = asking_text(engine, length, family, seed, &out->task);
+    llama_token *tokens = engine_tokenize(engine, text, 1, &out->context_tokens);
+    free(text);
     engine_feed(engine->dense, tokens, 0, out->context_tokens);
     free(tokens);
     out->state = engine_save(engine->dense, &out->state_size);

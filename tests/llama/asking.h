@@ -32,8 +32,12 @@ typedef struct recall_asked {
     uint32_t count;
 } recall_asked;
 
-/* Makes the task, with as much filler as leaves room for question and answer in `length` tokens,
- * and computes its context: it is in both of the engine's afterwards. */
+/* Makes the task and its context, with as much filler as leaves room for a question and its answer
+ * in `length` tokens. The caller frees the text. */
+char *asking_text(const llama_engine *engine, uint32_t length, recall_family family, uint64_t seed,
+                  recall_task *out_task);
+
+/* Computes such a context: it is in both of the engine's afterwards. */
 void asking_start(recall_context *out, llama_engine *engine, uint32_t length, recall_family family,
                   uint64_t seed);
 /* Puts the context back into the engine's sparse context. */

@@ -4,6 +4,8 @@
  *   recall calibrate OPTIONS   the parameter of each method at which it reads 5, 10 and 20%
  *   recall run OPTIONS         questions, under every configuration
  *   recall table --folder F    markdown of what is in the folder
+ *   recall prompt OPTIONS      a context of that length and a question about it; the answer is
+ *                              printed on stderr
  *
  * Options: --model FILE, --plugin FILE (none: dense alone), --folder F (for results: one file per
  * unit of work; what is there is not done again), --lengths N,N, --questions N (of each kind and
@@ -104,7 +106,7 @@ static recall_options parse(int count, char **arguments)
                     .part_count = 1 },
     };
     if (count < 2) {
-        fail(EXIT_USAGE, "recall needs a command: calibrate, run or table");
+        fail(EXIT_USAGE, "recall needs a command: calibrate, run, table or prompt");
     }
     parsed.command = arguments[1];
     for (int i = 2; i < count; i += 2) {
@@ -113,7 +115,7 @@ static recall_options parse(int count, char **arguments)
         }
         parse_option(&parsed, arguments[i], arguments[i + 1]);
     }
-    if (!parsed.recall.folder) {
+    if (!parsed.recall.folder && strcmp(parsed.command, "prompt") != 0) {
         fail(EXIT_USAGE, "recall %s needs --folder", parsed.command);
     }
     return parsed;
@@ -170,6 +172,19 @@ static void write_table(const char *folder)
     free(found);
 }
 
+/* ------------------------------------------------------------------ prompt */
+
+static void write_prompt(const recall_work *recall)
+{
+    recall_task task;
+    char question[TASK_FACT_SIZE + 16];
+    char *text = asking_text(&recall->engine, recall->lengths[0], TASK_MIXED, 0, &task);
+    task_prompt(&task.questions[0], question);
+    printf("%s%s", text, question);
+    fprintf(stderr, "the answer is%s\n", task.questions[0].answer);
+    free(text);
+}
+
 /* ------------------------------------------------------------------ main */
 
 static uint32_t longest(const recall_work *recall)
@@ -199,7 +214,11 @@ static void start(recall_options *options)
 int main(int count, char **arguments)
 {
     recall_options options = parse(count, arguments);
-    if (strcmp(options.command, "table") == 0) {
+    if (strcmp(options.command, "prompt") == 0) {
+        start(&options);
+        write_prompt(&options.recall);
+        engine_close(&options.recall.engine);
+    } else if (strcmp(options.command, "table") == 0) {
         write_table(options.recall.folder);
     } else if (strcmp(options.command, "run") == 0) {
         start(&options);
@@ -213,7 +232,7 @@ int main(int count, char **arguments)
         recall_calibrate(&options.recall);
         engine_close(&options.recall.engine);
     } else {
-        fail(EXIT_USAGE, "unknown command %s: calibrate, run or table", options.command);
+        fail(EXIT_USAGE, "unknown command %s: calibrate, run, table or prompt", options.command);
     }
     return 0;
 }
