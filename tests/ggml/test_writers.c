@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { DIM = 64, HEADS = 2, CELLS = 1024, WIDTH = DIM * HEADS };
+enum { DIM = 64, HEADS = 2, CELLS = 1024, WIDTH = DIM * HEADS, SHIFT = 700 };
 
 static plugin p;
 
@@ -15,7 +15,7 @@ static const shape cache_shape = {.k_type = GGML_TYPE_F16, .v_type = GGML_TYPE_F
                                   .dim_v = DIM, .q_heads = HEADS, .kv_heads = HEADS, .queries = 1,
                                   .streams = 1, .cells = CELLS, .capacity = CELLS};
 
-/* What keeps something. */
+/* What keeps something. Pages hold 16 tokens: as many are taken. */
 static const char *const ways[][4] = {
     {"method=dense", "scorer=exact", "mirror=1", NULL},
     {"method=topk", "scorer=sign", "mirror=0", NULL},
@@ -130,12 +130,35 @@ static void set_rows_by_another_backend(void **state)
     finish(&m, 2);
 }
 
-/* llama.cpp shifts K by a rotation in place, which the CPU computes. */
+/* By `position`, as ggml_rope_ext below does it with mode 0. */
+static void rotate(float *k, double position)
+{
+    for (int head = 0; head < HEADS; head++) {
+        for (int i = 0; i < DIM; i += 2) {
+            float *pair = k + head * DIM + i;
+            const double angle = position * pow(10000, -(double)i / DIM);
+            const double x = pair[0], y = pair[1];
+            pair[0] = (float)(x * cos(angle) - y * sin(angle));
+            pair[1] = (float)(x * sin(angle) + y * cos(angle));
+        }
+    }
+}
+
+/* llama.cpp shifts K by a rotation in place, which the CPU computes. It turns cell 300 away from q, and
+ * cell 700 towards it. */
 static void a_shift_of_positions(void **state)
 {
     (void)state;
     scene m;
+    float k[WIDTH], v[WIDTH];
     start(&m, 1);
+    heavy_row(&m, k, v, 5);
+    rotate(k, SHIFT);
+    scene_write_row(m.cache_k, CELLS, 0, 700, k);
+    scene_write_row(m.cache_v, CELLS, 0, 700, v);
+    scene_compute(&m, &p);
+    check_near(((float *)m.out->data)[0], 2, 1e-3);
+    p.reset_summary();
     struct ggml_context *c =
         ggml_init((struct ggml_init_params){.mem_size = 1 << 20, .no_alloc = true});
     struct ggml_tensor *positions = ggml_new_tensor_1d(c, GGML_TYPE_I32, CELLS);
@@ -148,7 +171,7 @@ static void a_shift_of_positions(void **state)
     ggml_backend_buffer_t buffer =
         ggml_backend_alloc_ctx_tensors_from_buft(c, ggml_backend_cpu_buffer_type());
     for (int i = 0; i < CELLS; i++) {
-        ((int32_t *)positions->data)[i] = -700;
+        ((int32_t *)positions->data)[i] = -SHIFT;
     }
     assert_int_equal(ggml_backend_graph_compute(p.cpu, graph), GGML_STATUS_SUCCESS);
     ggml_backend_buffer_free(buffer);
@@ -238,7 +261,7 @@ int main(void)
     int failed = 0;
     for (size_t i = 0; i < WAYS; i++) {
         plugin_set(&p, ways[i]);
-        plugin_set(&p, (const char *const[]){"min_tokens=0", "sink=4", "window=4", "top_k=8",
+        plugin_set(&p, (const char *const[]){"min_tokens=0", "sink=4", "window=4", "top_k=16",
                                              NULL});
         print_message("%s %s %s\n", ways[i][0], ways[i][1], ways[i][2]);
         failed += cmocka_run_group_tests(tests, NULL, NULL);
