@@ -244,13 +244,13 @@ __attribute__((destructor))
 static void print_summary(void)
 {
     const char *where = vsai_ggml_engine_options()->summary;
-    const uint64_t size = vsai_ggml_engine_print_summary(NULL, 0);
+    const uint64_t size = vsai_ggml_engine_print_at_exit(NULL, 0);
     char *text = where[0] != 0 && strcmp(where, "0") != 0 ? malloc((size_t)size + 1) : NULL;
 
     if (text == NULL) {
         return;
     }
-    vsai_ggml_engine_print_summary(text, size + 1);
+    vsai_ggml_engine_print_at_exit(text, size + 1);
     FILE *file = strcmp(where, "1") == 0 ? stderr : fopen(where, "w");
     if (file == NULL || fputs(text, file) < 0 || (file != stderr && fclose(file) != 0)) {
         fprintf(stderr, "vsa: the summary could not be written to %s\n", where);

@@ -1,5 +1,5 @@
-/* The buffer type of the device as GPU: memory of the host, in whole pages, which the CPU backend may
- * use as well. */
+/* The buffer type of the device as GPU: memory of the host, in whole pages, which the CPU backend
+ * may use as well. */
 #ifndef VSAI_GGML_BUFFER_H
 #define VSAI_GGML_BUFFER_H
 

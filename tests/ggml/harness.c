@@ -126,7 +126,6 @@ void scene_write_row(struct ggml_tensor *cache, int stream_capacity, int stream,
 
 void scene_fill(scene *m, uint32_t seed, float spread)
 {
-    const shape *s = &m->s;
     float row[4096];
     uint32_t random = seed;
 
@@ -136,7 +135,7 @@ void scene_fill(scene *m, uint32_t seed, float spread)
         }
         scene_write_row(m->cache_k, 0, 0, (int)i, row);
         for (int64_t c = 0; c < m->cache_v->ne[0]; c++) {
-            row[c] = next_random(&random) + (c % s->dim_v == 0 ? 1.0f : 0.0f);
+            row[c] = next_random(&random) + 1.0f;
         }
         scene_write_row(m->cache_v, 0, 0, (int)i, row);
     }

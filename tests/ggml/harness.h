@@ -1,5 +1,5 @@
-/* The backend in ggml: a cache as llama.cpp lays it out, one attention node over it, and the same in
- * double precision. */
+/* The backend in ggml: a cache as llama.cpp lays it out, one attention node over it, and the same
+ * in double precision. */
 #ifndef VSA_GGML_HARNESS_H
 #define VSA_GGML_HARNESS_H
 
@@ -49,7 +49,7 @@ void scene_free(scene *m);
 
 /* Uniform in [-1, 1]. */
 float next_random(uint32_t *state);
-/* Random K (times `spread`), V (plus 1 in channel 0) and Q; the mask shows all. */
+/* Random K (times `spread`), V (plus 1) and Q; the mask shows all. */
 void scene_fill(scene *m, uint32_t seed, float spread);
 /* Writes one row of the cache, all heads, from floats, by the CPU and unseen by the backend. */
 void scene_write_row(struct ggml_tensor *cache, int stream_capacity, int stream, int cell,

@@ -1,4 +1,5 @@
-/* The backend as ggml sees it: every member of its interface, what it declines, options at run time. */
+/* The backend as ggml sees it: every member of its interface, what it declines, options at run
+ * time. */
 #include "harness.h"
 
 #include <string.h>

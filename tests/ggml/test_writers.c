@@ -1,7 +1,7 @@
 /*
- * Whoever writes the cache, the next step attends to what is there now: with a mirror of K and V, and
- * with an index over K. Each writer moves or removes the one token that weighs; what was kept from
- * before would give another output, which each test sees first.
+ * Whoever writes the cache, the next step attends to what is there now: with a mirror of K and V,
+ * and with an index over K. Each writer moves or removes the one token that weighs; what was kept
+ * from before would give another output, which each test sees first.
  */
 #include "harness.h"
 
@@ -144,8 +144,8 @@ static void rotate(float *k, double position)
     }
 }
 
-/* llama.cpp shifts K by a rotation in place, which the CPU computes. It turns cell 300 away from q, and
- * cell 700 towards it. */
+/* llama.cpp shifts K by a rotation in place, which the CPU computes. It turns cell 300 away from q,
+ * and cell 700 towards it. */
 static void a_shift_of_positions(void **state)
 {
     (void)state;
@@ -167,7 +167,8 @@ static void a_shift_of_positions(void **state)
                                             ggml_row_size(GGML_TYPE_F16, DIM),
                                             ggml_row_size(GGML_TYPE_F16, WIDTH), 0);
     ggml_build_forward_expand(
-        graph, ggml_rope_ext_inplace(c, view, positions, NULL, DIM, 0, 2048, 10000, 1, 0, 1, 32, 1));
+        graph, ggml_rope_ext_inplace(c, view, positions, NULL, DIM, 0, 2048, 10000, 1, 0, 1, 32,
+                                     1));
     ggml_backend_buffer_t buffer =
         ggml_backend_alloc_ctx_tensors_from_buft(c, ggml_backend_cpu_buffer_type());
     for (int i = 0; i < CELLS; i++) {
