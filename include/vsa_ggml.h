@@ -29,8 +29,8 @@ typedef const char *(*vsa_set_option_fn)(const char *name, const char *value);
 /* "vsa_reset_summary". Sets every count to 0. */
 typedef void (*vsa_reset_summary_fn)(void);
 
-/* Since the start or the last reset. A row is one query head of one query token. Counted are the rows
- * of nodes that the backend took; what it declined ggml computed elsewhere. */
+/* Since the start or the last reset. A row is one query head of one query token. Counted are the
+ * rows of nodes that the backend took; what it declined ggml computed elsewhere. */
 struct vsa_ggml_summary {
     uint64_t nodes;             /* FLASH_ATTN_EXT nodes computed */
     uint64_t rows;              /* exact + met + missed + invalid + host */
@@ -50,15 +50,15 @@ struct vsa_ggml_summary {
     uint64_t above_epsilon;     /* of these, MET rows with an error above epsilon */
     uint64_t above_bound;       /* of these, MET rows with an error above their own bound */
     double   largest_error;     /* relative, of the target, of all rows verified */
-    uint64_t checked_rows;      /* rows of K and V checked for changes: scorers with a state, mirrors */
+    uint64_t checked_rows;      /* rows of K and V checked for changes */
     uint64_t changed_rows;      /* of these, changed since they were seen last */
 };
 
 /* "vsa_get_summary". */
 typedef void (*vsa_get_summary_fn)(struct vsa_ggml_summary *out_summary);
 
-/* "vsa_print_summary". The text that the option summary prints at the end, per layer, into `text` of
- * `capacity` bytes, cut to fit and ended by 0. Returns the bytes that the whole text takes. */
+/* "vsa_print_summary". The text that the option summary prints at the end, per layer, into `text`
+ * of `capacity` bytes, cut to fit and ended by 0. Returns the bytes that the whole text takes. */
 typedef uint64_t (*vsa_print_summary_fn)(char *text, uint64_t capacity);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
 /* The backend as ggml loads it: registration, device, backend. */
+#include "buffer.h"
 #include "engine.h"
 #include "iface.h"
 #include "node.h"
@@ -109,18 +110,26 @@ static const char *device_description(ggml_backend_dev_t dev)
     return vsai_ggml_engine_device_name();
 }
 
-/* It allocates from the CPU's buffers. */
+static int is_gpu(void)
+{
+    return vsai_ggml_engine_options()->device_type == VSAI_GGML_GPU;
+}
+
+/* As ACCEL it allocates from the CPU's buffers. llama.cpp gives layers to a GPU by its memory. */
 static void device_memory(ggml_backend_dev_t dev, size_t *out_free, size_t *out_total)
 {
     (void)dev;
     *out_free = 0;
     *out_total = 0;
+    if (is_gpu()) {
+        vsai_ggml_host_memory(out_free, out_total);
+    }
 }
 
 static enum ggml_backend_dev_type device_type(ggml_backend_dev_t dev)
 {
     (void)dev;
-    return GGML_BACKEND_DEVICE_TYPE_ACCEL;
+    return is_gpu() ? GGML_BACKEND_DEVICE_TYPE_GPU : GGML_BACKEND_DEVICE_TYPE_ACCEL;
 }
 
 static void device_props(ggml_backend_dev_t dev, struct ggml_backend_dev_props *out_props)
@@ -129,6 +138,7 @@ static void device_props(ggml_backend_dev_t dev, struct ggml_backend_dev_props *
     out_props->name = device_name(dev);
     out_props->description = device_description(dev);
     out_props->type = device_type(dev);
+    device_memory(dev, &out_props->memory_free, &out_props->memory_total);
 }
 
 static ggml_backend_t init_backend(ggml_backend_dev_t dev, const char *params)
@@ -153,8 +163,7 @@ static ggml_backend_t init_backend(ggml_backend_dev_t dev, const char *params)
 
 static ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t dev)
 {
-    (void)dev;
-    return ggml_backend_cpu_buffer_type();
+    return is_gpu() ? vsai_ggml_buffer_type(dev) : ggml_backend_cpu_buffer_type();
 }
 
 static bool supports_op(ggml_backend_dev_t dev, const struct ggml_tensor *op)
@@ -235,13 +244,13 @@ __attribute__((destructor))
 static void print_summary(void)
 {
     const char *where = vsai_ggml_engine_options()->summary;
-    const uint64_t size = vsai_ggml_engine_print_summary(NULL, 0);
+    const uint64_t size = vsai_ggml_engine_print_at_exit(NULL, 0);
     char *text = where[0] != 0 && strcmp(where, "0") != 0 ? malloc((size_t)size + 1) : NULL;
 
     if (text == NULL) {
         return;
     }
-    vsai_ggml_engine_print_summary(text, size + 1);
+    vsai_ggml_engine_print_at_exit(text, size + 1);
     FILE *file = strcmp(where, "1") == 0 ? stderr : fopen(where, "w");
     if (file == NULL || fputs(text, file) < 0 || (file != stderr && fclose(file) != 0)) {
         fprintf(stderr, "vsa: the summary could not be written to %s\n", where);

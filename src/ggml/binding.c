@@ -105,14 +105,13 @@ static uint32_t recorded_tokens(uint32_t tokens, uint32_t max_tokens)
 }
 
 static VkCommandBuffer record(vsai_ggml_binding *binding, vsai_ggml_gpu *gpu, uint32_t sequences,
-                              uint32_t tokens, int dense, uint64_t seed)
+                              uint32_t tokens, uint64_t seed)
 {
     vsai_ggml_recording *oldest = &binding->recordings[0];
 
     for (size_t i = 0; i < VSAI_GGML_RECORDINGS; i++) {
         vsai_ggml_recording *r = &binding->recordings[i];
-        if (r->sequences == sequences && r->tokens == tokens && r->dense == dense &&
-            r->seed == seed) {
+        if (r->sequences == sequences && r->tokens == tokens && r->seed == seed) {
             r->used = ++binding->clock;
             return r->cmd;
         }
@@ -125,13 +124,12 @@ static VkCommandBuffer record(vsai_ggml_binding *binding, vsai_ggml_gpu *gpu, ui
     const vsa_step step = {.sequence_count = sequences, .max_length_tokens = tokens, .seed = seed,
                            .stream = binding->cache->layer};
     if (oldest->cmd == VK_NULL_HANDLE || !vsai_ggml_gpu_begin(gpu, oldest->cmd, 0) ||
-        (dense ? vsa_cmd_dense(binding->layer, oldest->cmd, &step)
-               : vsa_cmd_decode(binding->layer, oldest->cmd, &step)) ||
+        vsa_cmd_decode(binding->layer, oldest->cmd, &step) ||
         !vsai_ggml_gpu_end(gpu, oldest->cmd)) {
         return VK_NULL_HANDLE;
     }
     *oldest = (vsai_ggml_recording){.cmd = oldest->cmd, .sequences = sequences, .tokens = tokens,
-                                    .dense = dense, .seed = seed, .used = ++binding->clock};
+                                    .seed = seed, .used = ++binding->clock};
     return oldest->cmd;
 }
 
@@ -156,7 +154,7 @@ static int record_index(vsai_ggml_binding *binding, vsai_ggml_gpu *gpu, uint32_t
 }
 
 int vsai_ggml_binding_run(vsai_ggml_binding *binding, vsai_ggml_gpu *gpu, uint32_t sequences,
-                          uint32_t tokens, uint32_t max_tokens, int dense, uint64_t seed,
+                          uint32_t tokens, uint32_t max_tokens, uint64_t seed,
                           const vsai_ggml_ranges *ranges)
 {
     VkCommandBuffer cmds[2];
@@ -169,6 +167,6 @@ int vsai_ggml_binding_run(vsai_ggml_binding *binding, vsai_ggml_gpu *gpu, uint32
         }
         cmds[count++] = binding->index;
     }
-    cmds[count] = record(binding, gpu, sequences, tokens, dense, seed);
+    cmds[count] = record(binding, gpu, sequences, tokens, seed);
     return cmds[count] != VK_NULL_HANDLE && vsai_ggml_gpu_submit(gpu, cmds, count + 1);
 }

@@ -11,7 +11,6 @@ enum { VSAI_GGML_RECORDINGS = 8 };
 typedef struct vsai_ggml_recording {
     VkCommandBuffer cmd;
     uint32_t sequences, tokens;   /* 0 = nothing recorded */
-    int      dense;
     uint64_t seed, used;
 } vsai_ggml_recording;
 
@@ -36,7 +35,7 @@ void vsai_ggml_binding_destroy(vsai_ggml_plan *plan, vsai_ggml_binding *binding,
 /* One step of `sequences` rows, the longest of `tokens` tokens, after indexing `ranges`: the plan's
  * buffers hold its inputs, and its results when this returns 1. 0 on an error. */
 int vsai_ggml_binding_run(vsai_ggml_binding *binding, vsai_ggml_gpu *gpu, uint32_t sequences,
-                          uint32_t tokens, uint32_t max_tokens, int dense, uint64_t seed,
+                          uint32_t tokens, uint32_t max_tokens, uint64_t seed,
                           const vsai_ggml_ranges *ranges);
 
 #endif

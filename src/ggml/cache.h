@@ -1,8 +1,8 @@
 /*
- * K and V of one layer as the device sees them: ggml's own memory imported, or a mirror of it. Where
- * something is kept that was made from them (a mirror, a scorer's state) each cell that a step shows
- * is compared by checksum with what it held when it was seen last: ggml tells a backend of
- * SET_ROWS only, not of a K-shift, a restored state or a copied sequence.
+ * K and V of one layer as the device sees them: ggml's own memory imported, or a mirror of it.
+ * Where something is kept that was made from them (a mirror, a scorer's state) each cell that a
+ * step shows is compared by checksum with what it held when it was seen last: ggml tells a backend
+ * of SET_ROWS only, not of a K-shift, a restored state or a copied sequence.
  */
 #ifndef VSAI_GGML_CACHE_H
 #define VSAI_GGML_CACHE_H

@@ -288,7 +288,8 @@ static int finish_row(engine *e, const vsai_ggml_pass *pass, const vsai_ggml_pas
     const vsa_certificate *certificates = vsai_ggml_pass_certificates(pass, result, r);
     const float *computed = vsai_ggml_pass_out(pass, result, r);
     const uint32_t dim = node->v.head_dim;
-    const int verify = e->options.verify && !pass->dense;
+    const int dense = pass->policy.method == VSA_METHOD_DENSE;
+    const int verify = e->options.verify && !dense;
     float *out = vsai_ggml_node_out(node, row->stream, row->query);
     double *exact = NULL, *log_normalisers = NULL;
     uint64_t read, all;
@@ -296,7 +297,7 @@ static int finish_row(engine *e, const vsai_ggml_pass *pass, const vsai_ggml_pas
 
     memcpy(out, computed, (size_t)node->q_heads * dim * sizeof *out);
     vsa_plan_count_bytes(result->plan->plan, certificates, node->q_heads, &read, &all);
-    vsai_ggml_counts_rows(counts, certificates, node->q_heads, pass->dense, read, all);
+    vsai_ggml_counts_rows(counts, certificates, node->q_heads, dense, read, all);
     for (uint32_t h = 0; h < node->q_heads; h++) {
         const vsa_certificate_status status = VSA_CERTIFICATE_STATUS(certificates[h].status);
         invalid += status == VSA_CERTIFICATE_INVALID || status == VSA_CERTIFICATE_NONE;
@@ -336,7 +337,9 @@ static int run_rows(engine *e, const vsai_ggml_node *node, vsai_ggml_cache *cach
         const vsai_ggml_pass pass = {
             .node = node, .rows = rows + first,
             .row_count = rest < VSAI_GGML_MAX_SEQUENCES ? rest : VSAI_GGML_MAX_SEQUENCES,
-            .dense = dense, .seed = e->options.seed, .policy = e->options.policy};
+            .seed = e->options.seed,
+            /* A plan of its own, so that short contexts compile no more than that. */
+            .policy = dense ? (vsa_policy){.method = VSA_METHOD_DENSE} : e->options.policy};
         vsai_ggml_pass_result result;
         const int done = cache != NULL && !e->declines &&
                          vsai_ggml_pass_run(&pass, &e->plans, cache, &result);
@@ -458,6 +461,17 @@ void vsai_ggml_engine_get_summary(struct vsa_ggml_summary *out_summary)
     lock();
     vsai_ggml_counts_total(&the_engine.counts, out_summary);
     unlock();
+}
+
+uint64_t vsai_ggml_engine_print_at_exit(char *text, uint64_t capacity)
+{
+    /* A signal handler may have called exit on the thread that holds the mutex. */
+    const int locked = pthread_mutex_trylock(&the_engine.mutex) == 0;
+    const uint64_t used = vsai_ggml_counts_print(&the_engine.counts, text, capacity);
+    if (locked) {
+        unlock();
+    }
+    return used;
 }
 
 uint64_t vsai_ggml_engine_print_summary(char *text, uint64_t capacity)

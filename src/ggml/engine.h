@@ -1,7 +1,7 @@
 /*
- * Attention nodes on the device. One engine per process, shared by its backends: thread-safe, one node at
- * a time. What cannot be computed by vsa is computed on the host: a node that was accepted always
- * gets its result.
+ * Attention nodes on the device. One engine per process, shared by its backends: thread-safe, one
+ * node at a time. What cannot be computed by vsa is computed on the host: a node that was accepted
+ * always gets its result.
  */
 #ifndef VSAI_GGML_ENGINE_H
 #define VSAI_GGML_ENGINE_H
@@ -15,7 +15,8 @@ typedef struct vsai_ggml_session {
     uint32_t cache_count, layer_count;
 } vsai_ggml_session;
 
-/* Reads the environment, once. 0 = a bad value, which was logged: the backend declines everything. */
+/* Reads the environment, once. 0 = a bad value, which was logged: the backend declines
+ * everything. */
 int vsai_ggml_engine_start(void);
 const vsai_ggml_options *vsai_ggml_engine_options(void);
 
@@ -35,5 +36,7 @@ const char *vsai_ggml_engine_set_option(const char *name, const char *value);
 void vsai_ggml_engine_reset_summary(void);
 void vsai_ggml_engine_get_summary(struct vsa_ggml_summary *out_summary);
 uint64_t vsai_ggml_engine_print_summary(char *text, uint64_t capacity);
+/* The same without waiting, for the end of the process. */
+uint64_t vsai_ggml_engine_print_at_exit(char *text, uint64_t capacity);
 
 #endif

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+/* Pipelines are created on this many threads: ggml's own rest while a plan is made. */
 #define MAX_PLAN_THREADS 8
 
-/* Pipelines are created on this many threads: ggml's own rest while a plan is made. */
 static vsa_result load(vsai_ggml_gpu *gpu)
 {
     const PFN_vkGetDeviceProcAddr get_device_proc_addr =

@@ -1,8 +1,8 @@
 /*
- * The interface structs of ggml's backends, version 3, which no package ships (ggml-backend-impl.h).
- * Members and their order are those that libggml-base 0.27 reads, tests/ggml/test_backend.c
- * calls through each of them; the versions that were tested are in version.c, others are refused
- * there, because a member was once inserted without a new number.
+ * The interface structs of ggml's backends, version 3, which no package ships
+ * (ggml-backend-impl.h). Members and their order are those that libggml-base 0.27 reads,
+ * tests/ggml/test_backend.c calls through each of them; the versions that were tested are in
+ * version.c, others are refused there, because a member was once inserted without a new number.
  */
 #ifndef VSAI_GGML_IFACE_H
 #define VSAI_GGML_IFACE_H

@@ -74,8 +74,8 @@ static const char *read_plane(const struct ggml_tensor *tensor, vsai_ggml_plane 
     return NULL;
 }
 
-/* From the start of the whole cache where the view begins a whole number of cells behind it, so that
- * a view that moves with the streams stays in the same buffer. */
+/* From the start of the whole cache where the view begins a whole number of cells behind it, so
+ * that a view that moves with the streams stays in the same buffer. */
 static uint64_t place_plane(vsai_ggml_plane *plane)
 {
     const struct ggml_tensor *tensor = plane->tensor;

@@ -35,8 +35,8 @@ void vsai_ggml_options_default(vsai_ggml_options *out_options);
 int vsai_ggml_options_set(vsai_ggml_options *options, const char *name, const char *value,
                           vsai_ggml_error *error);
 
-/* What single values cannot tell: 0 and a sentence when they do not go together. vsa_plan_create says
- * the same, but only when a node is there that has been accepted. */
+/* What single values cannot tell: 0 and a sentence when they do not go together. vsa_plan_create
+ * says the same, but only when a node is there that has been accepted. */
 int vsai_ggml_options_check(const vsai_ggml_options *options, vsai_ggml_error *error);
 
 /* Whether the option may change after the device has been opened. */

@@ -13,12 +13,12 @@ static uint32_t longest(const vsai_ggml_pass *pass)
     return most;
 }
 
-/* What is kept of K and V (a mirror, a state) must be as they are now. A dense pass reads no state: the
- * slots stay behind and learn of it at the next sparse one. */
+/* What is kept of K and V (a mirror, a state) must be as they are now. Steps by
+ * another plan leave the slots behind, which learn of changes when they are used next. */
 static int refresh(const vsai_ggml_pass *pass, vsai_ggml_cache *cache, vsai_ggml_binding *binding,
                    vsai_ggml_pass_result *result, vsai_ggml_ranges *out_ranges)
 {
-    const int has_state = binding->state != NULL && !pass->dense;
+    const int has_state = binding->state != NULL;
     const uint32_t *lists[VSAI_GGML_MAX_SEQUENCES];
     uint32_t counts[VSAI_GGML_MAX_SEQUENCES];
 
@@ -51,8 +51,8 @@ static int refresh(const vsai_ggml_pass *pass, vsai_ggml_cache *cache, vsai_ggml
     return 1;
 }
 
-/* Lengths, tables and q into the plan's buffers. Returns how many sequences the step has; those that
- * hold no row of it have length 0. */
+/* Lengths, tables and q into the plan's buffers. Returns how many sequences the step has; those
+ * that hold no row of it have length 0. */
 static uint32_t write_inputs(const vsai_ggml_pass *pass, const vsai_ggml_pass_result *result)
 {
     const vsai_ggml_plan *plan = result->plan;
@@ -99,7 +99,7 @@ int vsai_ggml_pass_run(const vsai_ggml_pass *pass, vsai_ggml_plans *plans, vsai_
     }
     const uint32_t sequences = write_inputs(pass, out_result);
     if (vsai_ggml_binding_run(binding, plans->gpu, sequences, tokens,
-                              out_result->plan->info.max_tokens, pass->dense, pass->seed,
+                              out_result->plan->info.max_tokens, pass->seed,
                               &ranges)) {
         return 1;
     }

@@ -16,9 +16,8 @@ typedef struct vsai_ggml_pass {
     const vsai_ggml_node *node;
     const vsai_ggml_row *rows;
     uint32_t row_count;   /* 1 to VSAI_GGML_MAX_SEQUENCES */
-    int dense;
     uint64_t seed;
-    vsa_policy policy;
+    vsa_policy policy;    /* of method DENSE for rows that are dense from the start */
 } vsai_ggml_pass;
 
 typedef struct vsai_ggml_pass_result {

@@ -126,7 +126,8 @@ vsai_ggml_plan *vsai_ggml_plans_get(vsai_ggml_plans *plans, const vsai_ggml_node
     vsa_plan_create_info info = describe(node, policy);
     size_t place = 0;
 
-    /* Doubled when outgrown, so that a growing context costs a plan now and then, not at each step. */
+    /* Doubled when outgrown, so that a growing context costs a plan now and then, not at each
+     * step. */
     info.max_sequences = power_of_two(sequences);
     info.max_tokens = power_of_two(tokens < MIN_TOKENS ? MIN_TOKENS : tokens);
     if (info.max_tokens > node->capacity) {

@@ -29,7 +29,8 @@ typedef struct vsai_ggml_plans {
 } vsai_ggml_plans;
 
 /* One for `sequences` rows of up to `tokens` tokens of such a node, whose planes are bound with
- * ranges of up to range_size bytes. NULL when it cannot be made: the device's log has the sentence. */
+ * ranges of up to range_size bytes. NULL when it cannot be made: the device's log has the
+ * sentence. */
 vsai_ggml_plan *vsai_ggml_plans_get(vsai_ggml_plans *plans, const vsai_ggml_node *node,
                                     const vsa_policy *policy, uint32_t sequences, uint32_t tokens,
                                     VkDeviceSize range_size);

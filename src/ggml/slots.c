@@ -55,8 +55,8 @@ void vsai_ggml_slots_assign(const vsai_ggml_slots *slots, const uint32_t *const 
             prefix[r][s] = common_prefix(slots, s, rows[r], counts[r]);
         }
     }
-    /* The best pair first. Of slots that are equally like, the emptiest: the longer list may be that
-     * of a sequence that comes back. */
+    /* The best pair first. Of slots that are equally like, the emptiest: the longer list may be
+     * that of a sequence that comes back. */
     for (uint32_t step = 0; step < row_count; step++) {
         uint32_t row = VSAI_GGML_SLOTS, slot = 0;
         for (uint32_t r = 0; r < row_count; r++) {

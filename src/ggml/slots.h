@@ -1,7 +1,7 @@
 /*
- * Which sequence of a plan holds whose index. A scorer's `state` is kept per sequence and place in it;
- * rows of a step come in any number and order. Each row is given the sequence whose list of cells
- * begins most like its own, and told what of it has to be indexed again. Pure.
+ * Which sequence of a plan holds whose index. A scorer's `state` is kept per sequence and place in
+ * it; rows of a step come in any number and order. Each row is given the sequence whose list of
+ * cells begins most like its own, and told what of it has to be indexed again. Pure.
  */
 #ifndef VSAI_GGML_SLOTS_H
 #define VSAI_GGML_SLOTS_H
@@ -35,8 +35,8 @@ void vsai_ggml_slots_destroy(vsai_ggml_slots *slots);
 void vsai_ggml_slots_assign(const vsai_ggml_slots *slots, const uint32_t *const *rows,
                             const uint32_t *counts, uint32_t row_count, uint32_t *out_slots);
 
-/* Makes the slot hold this row, and adds what differed to the ranges, as few as fit. `versions` is per
- * cell. */
+/* Makes the slot hold this row, and adds what differed to the ranges, as few as fit. `versions` is
+ * per cell. */
 void vsai_ggml_slots_update(vsai_ggml_slots *slots, uint32_t slot, const uint32_t *row,
                             uint32_t count, const uint32_t *versions, vsai_ggml_ranges *ranges);
 

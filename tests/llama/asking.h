@@ -7,7 +7,7 @@
 #include "engine.h"
 #include "task.h"
 
-enum { ASKING_MAX_ANSWER = 24 }; /* tokens */
+enum { ASKING_MAX_ANSWER = 8 }; /* tokens */
 
 /* A context that was computed: questions follow it. */
 typedef struct recall_context {

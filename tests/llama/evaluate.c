@@ -91,39 +91,49 @@ static uint32_t count_contexts(const recall_work *recall, recall_family family)
     return (recall->questions + of_a_kind - 1) / of_a_kind;
 }
 
-static uint32_t count_units(const recall_work *recall)
+/* Unit i of all: families are spread evenly, so that a run which is stopped has some of each. */
+static work_unit find_unit(const recall_work *recall, uint32_t i, uint32_t length)
 {
-    return count_contexts(recall, TASK_MIXED) + count_contexts(recall, TASK_MANY_ONLY);
+    const uint32_t many = count_contexts(recall, TASK_MANY_ONLY);
+    const uint32_t all = count_contexts(recall, TASK_MIXED) + many;
+    const uint32_t before = (uint32_t)((uint64_t)i * many / all);
+    const uint32_t after = (uint32_t)((uint64_t)(i + 1) * many / all);
+    if (after > before) {
+        return (work_unit){ .length = length, .family = TASK_MANY_ONLY, .context = before };
+    }
+    return (work_unit){ .length = length, .family = TASK_MIXED, .context = i - before };
+}
+
+static int do_unit(recall_work *recall, const work_unit *unit, const recall_setting *settings)
+{
+    char path[RECALL_PATH_SIZE];
+    recall_rows_path(recall, unit->length, unit->family, unit->context, ".csv", path);
+    if (recall_file_exists(path)) {
+        return 0;
+    }
+    FILE *file = recall_file_start(path);
+    row_write_header(file);
+    ask_all(recall, unit, settings, file);
+    recall_file_finish(file, path);
+    return 1;
 }
 
 void recall_run(recall_work *recall)
 {
-    const uint32_t unit_count = count_units(recall);
+    const uint32_t unit_count = count_contexts(recall, TASK_MIXED) +
+                                count_contexts(recall, TASK_MANY_ONLY);
     const double start = seconds_now();
-    uint32_t done = 0;
-    for (uint32_t l = 0; l < recall->length_count; l++) {
-        recall_setting settings[SETTING_COUNT + 1];
-        if (recall->has_plugin) {
-            read_settings(recall, recall->lengths[l], settings);
-        }
-        for (uint32_t i = recall->part; i < unit_count; i += recall->part_count) {
-            const uint32_t mixed = count_contexts(recall, TASK_MIXED);
-            const work_unit unit = {
-                .length = recall->lengths[l],
-                .context = i < mixed ? i : i - mixed,
-                .family = i < mixed ? TASK_MIXED : TASK_MANY_ONLY,
-            };
-            char path[RECALL_PATH_SIZE];
-            recall_rows_path(recall, unit.length, unit.family, unit.context, ".csv", path);
-            if (recall_file_exists(path)) {
-                continue;
+    recall_setting settings[RECALL_MAX_LENGTHS][SETTING_COUNT + 1];
+    for (uint32_t l = 0; recall->has_plugin && l < recall->length_count; l++) {
+        read_settings(recall, recall->lengths[l], settings[l]);
+    }
+    for (uint32_t i = recall->part; i < unit_count; i += recall->part_count) {
+        for (uint32_t l = 0; l < recall->length_count; l++) {
+            const work_unit unit = find_unit(recall, i, recall->lengths[l]);
+            if (do_unit(recall, &unit, settings[l])) {
+                fprintf(stderr, "part %u: context %u of %u with %u tokens, %.0f s\n",
+                        recall->part, i + 1, unit_count, unit.length, seconds_now() - start);
             }
-            FILE *file = recall_file_start(path);
-            row_write_header(file);
-            ask_all(recall, &unit, settings, file);
-            recall_file_finish(file, path);
-            fprintf(stderr, "part %u: %u tokens, context %u of %u, %u done, %.0f s\n", recall->part,
-                    unit.length, i + 1, unit_count, ++done, seconds_now() - start);
         }
     }
 }
