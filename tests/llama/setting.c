@@ -17,7 +17,7 @@ static const struct method {
 
 /* Shares of the tokens to read, as in docs/methods.md. */
 #define EDGE_SHARE  (1.0 / 16) /* sink, window and base sample, each */
-#define TOP_K_SHARE (1.0 / 4)  /* top-k of vattention */
+#define TOP_K_SHARE (3.0 / 8)  /* top-k of vattention */
 
 static const struct method *find_method(const char *name)
 {

@@ -172,7 +172,7 @@ static void settings_have_options(void **state)
         check_near(atof(find_option(options, count, setting_parameter_name(&setting))),
                    setting.parameter, 1e-9);
         if (strcmp(setting.method, "vattention") == 0) {
-            check_near(atof(find_option(options, count, "top_k")), setting.target / 4, 1e-9);
+            check_near(atof(find_option(options, count, "top_k")), setting.target * 3 / 8, 1e-9);
         }
     }
     recall_setting dense = { .method = SETTING_VSA_DENSE };
