@@ -81,11 +81,16 @@ uint item_token(uint group, uint item)
                                         : exact_token(group, item);
 }
 
-// Empty when there is nothing to do.
-Work find_work()
+// Split (x) and cell (y).
+uvec2 find_place()
 {
-    uint cell = gl_WorkGroupID.y + push.first_y;
-    uint split = gl_WorkGroupID.x + push.first_x;
+    return ITEMS == VSA_ITEMS_RANGE ? stream_place()
+                                    : gl_WorkGroupID.xy + uvec2(push.first_x, push.first_y);
+}
+
+// Empty when there is nothing to do.
+Work find_work(uint split, uint cell)
+{
     Work work;
     work.group = cell / BLOCKS;
     uint first_head = cell % BLOCKS * HEAD_BLOCK;
@@ -172,11 +177,12 @@ float sum_norms(float norms[HEAD_BLOCK])
 
 void main()
 {
-    Work work = find_work();
+    uvec2 place = find_place();
+    uint split = place.x;
+    Work work = find_work(split, place.y);
     if (work.first >= work.end) {
         return;
     }
-    uint split = gl_WorkGroupID.x + push.first_x;
     uint tid = gl_LocalInvocationID.x;
     uint sequence = group_sequence(work.group);
     uint kv_head = group_kv_head(work.group);

@@ -142,7 +142,8 @@
 #define VSA_ID_NEGLIGIBLE      83  /* f32, guided: share of the weight that needs no samples at first */
 #define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again */
 #define VSA_ID_ARGS_SETS       85  /* sets of dispatch arguments that the method uses */
-#define VSA_ID_COUNT           86
+#define VSA_ID_HEADS_TOGETHER  86  /* the heads of a token lie side by side in K */
+#define VSA_ID_COUNT           87
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */

@@ -554,6 +554,7 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->is_cpu;
     c[VSA_ID_REPEAT] = info->tuning.repeat;
     c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
+    c[VSA_ID_HEADS_TOGETHER] = kv->k.head_stride < kv->k.token_stride;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
     c[VSA_ID_V_TYPE] = (uint32_t)kv->v.dtype;
     c[VSA_ID_Q_TYPE] = (uint32_t)info->q_dtype;
