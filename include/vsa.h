@@ -381,8 +381,9 @@ typedef struct vsa_policy {
  * to the rounding of f32 sums; draws and counts of the exact set are equal. Zero fields take the
  * default for the device. */
 typedef struct vsa_tuning {
-    uint32_t workgroup;     /* invocations: 32, 64 or 128 */
-    uint32_t lanes;         /* invocations that share one K row: a power of two up to 32 */
+    uint32_t workgroup;     /* invocations: a power of two, 8 to 128 */
+    uint32_t lanes;         /* invocations that share one K row: a power of two up to 32 and to
+                               workgroup */
     uint32_t repeat;        /* K rows that an invocation takes part in at a time: 1 to 8 */
     uint32_t value_chunks;  /* times 8 channels of V that one invocation sums: 1 to 4 */
     uint32_t query_chunks;  /* times 8 channels of the queries that an invocation may keep for

@@ -127,6 +127,31 @@ typedef struct vsa_buffer vsa_buffer;
  * are undefined. */
 VSA_API vsa_result vsa_buffer_create(vsa_standalone *standalone, VkDeviceSize size,
                                      VkBufferUsageFlags usage, vsa_buffer **out_buffer);
+
+/* Who a mapped buffer is for. */
+typedef enum vsa_mapped_use {
+    VSA_MAPPED_WRITE = 0,   /* written by the host, read by the GPU */
+    VSA_MAPPED_READ  = 1,   /* read by the host: cached memory, where there is some */
+    VSA_MAPPED_USE_MAX_ENUM = 0x7fffffff
+} vsa_mapped_use;
+
+/* A buffer that the host has mapped, coherent, on every device: for what is exchanged at each step.
+ * `usage` as above. */
+VSA_API vsa_result vsa_buffer_create_mapped(vsa_standalone *standalone, VkDeviceSize size,
+                                            VkBufferUsageFlags usage, vsa_mapped_use use,
+                                            vsa_buffer **out_buffer);
+
+/* What address and size of memory to import must be multiples of; 0 = the device lacks
+ * VK_EXT_external_memory_host. */
+VSA_API VkDeviceSize vsa_standalone_import_alignment(const vsa_standalone *standalone);
+/* The program's own memory as a buffer, not copied: it must stay mapped as it is until the buffer
+ * has been destroyed. Host writes before a submission are visible to it.
+ * VSA_ERROR_UNSUPPORTED_CONFIG when the device cannot, or not this memory. */
+VSA_API vsa_result vsa_buffer_import(vsa_standalone *standalone, void *memory, VkDeviceSize size,
+                                     VkBufferUsageFlags usage, vsa_buffer **out_buffer);
+/* Where the host has the buffer; NULL when it is staged: vsa_buffer_create alone makes such. */
+VSA_API void *vsa_buffer_mapped(const vsa_buffer *buffer);
+
 /* No layer that is still in use may be bound to it. */
 VSA_API void vsa_buffer_destroy(vsa_buffer *buffer);
 /* The whole buffer, ready for vsa_layer_buffers. */

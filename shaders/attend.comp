@@ -3,7 +3,7 @@
 // maximum they are relative to) per row and split. One read of a K or V row serves up to
 // HEAD_BLOCK heads of the group. ITEMS says which:
 //   RANGE    split x = chunk_tokens consecutive tokens, of groups that are (partly) dense
-//   EXACT    split x = exact_chunk members of the exact set
+//   EXACT    split x of the exact set, see exact_splits; guided, extensions: only heavy tokens
 //   SAMPLES  split x = random group x: samples i with i mod 32 = x that are granted and not yet
 //            summed; continues the partial that is there
 // In: q, K, V, or SCORES for the logits when STORED_SCORES. Out: PARTIALS.
@@ -67,8 +67,14 @@ uint exact_token(uint group, uint item)
         return item;
     }
     item -= sink_end;
-    return item < k ? lists[TOP_OFFSET + group * LIST_STRIDE + item]
-                    : control[group_word(group, VSA_G_WINDOW)] + item - k;
+    uint window = control[group_word(group, VSA_G_WINDOW)];
+    if (GUIDED != 0u) {   // heavy tokens last
+        uint window_tokens = control[group_word(group, VSA_G_LENGTH)] - window;
+        return item < window_tokens
+                   ? window + item
+                   : lists[TOP_OFFSET + group * LIST_STRIDE + item - window_tokens];
+    }
+    return item < k ? lists[TOP_OFFSET + group * LIST_STRIDE + item] : window + item - k;
 }
 
 uint item_token(uint group, uint item)
@@ -78,11 +84,16 @@ uint item_token(uint group, uint item)
                                         : exact_token(group, item);
 }
 
-// Empty when there is nothing to do.
-Work find_work()
+// Split (x) and cell (y).
+uvec2 find_place()
 {
-    uint cell = gl_WorkGroupID.y + push.first_y;
-    uint split = gl_WorkGroupID.x + push.first_x;
+    return ITEMS == VSA_ITEMS_RANGE ? stream_place()
+                                    : gl_WorkGroupID.xy + uvec2(push.first_x, push.first_y);
+}
+
+// Empty when there is nothing to do.
+Work find_work(uint split, uint cell)
+{
     Work work;
     work.group = cell / BLOCKS;
     uint first_head = cell % BLOCKS * HEAD_BLOCK;
@@ -97,13 +108,19 @@ Work find_work()
         work.end = min(length, work.first + push.chunk_tokens);
     } else if (ITEMS == VSA_ITEMS_EXACT) {
         uint length = control[group_word(group, VSA_G_SCAN)];
-        uint members = control[group_word(group, VSA_G_SINK_END)] +
-                       control[group_word(group, VSA_G_TOP_K)] +
+        uint heavy = control[group_word(group, VSA_G_TOP_K)];
+        uint members = control[group_word(group, VSA_G_SINK_END)] + heavy +
                        (length - min(control[group_word(group, VSA_G_WINDOW)], length));
         bool waits = GUIDED != 0u && control[group_word(group, VSA_G_EXTENDED)] < push.round;
-        uint chunk = exact_chunk(members);
-        work.first = split * chunk;
-        work.end = min(length == 0u || waits ? 0u : members, work.first + chunk);
+        ExactSplits s = exact_splits(members, heavy);
+        uint fixed_members = GUIDED != 0u ? members - heavy : members;
+        bool is_heavy = split >= s.fixed_count;
+        uint begin = is_heavy ? fixed_members : 0u;
+        uint chunk = is_heavy ? s.heavy_chunk : s.fixed_chunk;
+        uint end = is_heavy ? members : fixed_members;
+        bool done = GUIDED != 0u && push.round != 0u && !is_heavy;
+        work.first = begin + (is_heavy ? split - s.fixed_count : split) * chunk;
+        work.end = min(length == 0u || waits || done ? 0u : end, work.first + chunk);
     } else {
         // The range that any of the heads needs; each head weighs only its own part of it.
         uint low = 0xffffffffu;
@@ -167,11 +184,12 @@ float sum_norms(float norms[HEAD_BLOCK])
 
 void main()
 {
-    Work work = find_work();
+    uvec2 place = find_place();
+    uint split = place.x;
+    Work work = find_work(split, place.y);
     if (work.first >= work.end) {
         return;
     }
-    uint split = gl_WorkGroupID.x + push.first_x;
     uint tid = gl_LocalInvocationID.x;
     uint sequence = group_sequence(work.group);
     uint kv_head = group_kv_head(work.group);
@@ -311,30 +329,32 @@ void main()
             }
         }
         uint slot = value_slot;
-        if (slot < count) do {
-            Row row = v_row(sequence, kv_head, tile_token[slot]);
-            float w[HEAD_BLOCK];
-            for (uint head = 0; head < HEAD_BLOCK; head++) {
-                w[head] = weight_shared[head * TILE + slot];
-            }
-            float row_norm = 0.0;
-            for (uint j = 0; j < VALUE_CHUNKS; j++) {
-                uint chunk = j * VALUE_THREADS + value_thread;
-                if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
-                    vec4 low, high;
-                    v_load_quads(row, chunk, low, high);
-                    float norm = NORMS != 0u ? dot(low, low) + dot(high, high) : 0.0;
-                    row_norm += norm;
-                    for (uint head = 0; head < HEAD_BLOCK; head++) {
-                        value_low[head * VALUE_CHUNKS + j] += w[head] * low;
-                        value_high[head * VALUE_CHUNKS + j] += w[head] * high;
-                        norms[head] += NORMS == VSA_NORMS_SUM ? w[head] * norm : 0.0;
+        if (slot < count) {
+            do {
+                Row row = v_row(sequence, kv_head, tile_token[slot]);
+                float w[HEAD_BLOCK];
+                for (uint head = 0; head < HEAD_BLOCK; head++) {
+                    w[head] = weight_shared[head * TILE + slot];
+                }
+                float row_norm = 0.0;
+                for (uint j = 0; j < VALUE_CHUNKS; j++) {
+                    uint chunk = j * VALUE_THREADS + value_thread;
+                    if (DV / 8 % VALUE_CHUNKS == 0 || chunk < DV / 8) {
+                        vec4 low, high;
+                        v_load_quads(row, chunk, low, high);
+                        float norm = NORMS != 0u ? dot(low, low) + dot(high, high) : 0.0;
+                        row_norm += norm;
+                        for (uint head = 0; head < HEAD_BLOCK; head++) {
+                            value_low[head * VALUE_CHUNKS + j] += w[head] * low;
+                            value_high[head * VALUE_CHUNKS + j] += w[head] * high;
+                            norms[head] += NORMS == VSA_NORMS_SUM ? w[head] * norm : 0.0;
+                        }
                     }
                 }
-            }
-            largest_norm = max(largest_norm, row_norm);
-            slot += VALUE_LANES;
-        } while (slot < count);
+                largest_norm = max(largest_norm, row_norm);
+                slot += VALUE_LANES;
+            } while (slot < count);
+        }
         barrier();
         base += TILE * work.step;
     } while (base < work.end);

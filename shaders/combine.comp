@@ -4,7 +4,7 @@
 // still open: merges the partials, estimates the output and its error, and finishes the row, hands
 // it to the dense pass, or grants more samples.
 // Formulas and order of decisions: docs/algorithm.md, "Estimate", "Error", "Budget".
-// In: PARTIALS, moments. Out: out, certificates, grants, dispatch arguments. Grid: (1, row).
+// In: PARTIALS, moments. Out: out, certificates, grants, dispatch arguments. Grid: (head, group).
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "math.glsl"
@@ -48,7 +48,9 @@ Error vector_error(uint row, Sample s, Estimate e, float shrink, inout uint flag
     float b = float(s.count);
     Spread groups = group_spread(row, e, GROUPS);
     precise float spread = float(GROUPS) * b * groups.trace;
-    if (KNOWN) {
+    if (KNOWN && e.moments.x <= NOTHING * e.denominator) {
+        spread = 0.0;   // and its squares might underflow
+    } else if (KNOWN) {
         precise float expected = e.moments.y * (b / n);
         precise float share = e.squares > 0.0 ? min(expected / e.squares, 1.0e9) : 0.0;
         spread = e.squares > 0.0 ? spread * max(1.0, 0.5 * (1.0 + share))
@@ -174,8 +176,8 @@ void finish_unverified(uint row, uint group)
 
 void main()
 {
-    uint row = gl_WorkGroupID.y + push.first_y;
-    uint group = row / GROUP;
+    uint group = gl_WorkGroupID.y + push.first_y;
+    uint row = group * GROUP + gl_WorkGroupID.x + push.first_x;
     uint status = control[row_word(row, VSA_R_STATUS)];
     if (control[group_word(group, VSA_G_LENGTH)] == 0u) {
         if (push.round == 0u) {

@@ -3,7 +3,7 @@
 // (push.round) for which the row's group drew samples. Merges the partials, estimates the output and
 // its error, and finishes the row, hands it to the dense pass, or asks for a larger scale c.
 // Formulas and order of decisions: docs/algorithm.md, "Guided".
-// In: PARTIALS, moments, bins. Out: out, certificates, scales, dispatch arguments. Grid: (1, row).
+// In: PARTIALS, moments, bins. Out: out, certificates, scales, dispatch arguments. Grid: (head, group).
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "math.glsl"
@@ -354,8 +354,8 @@ void decide_row(uint row, uint group)
 
 void main()
 {
-    uint row = gl_WorkGroupID.y + push.first_y;
-    uint group = row / GROUP;
+    uint group = gl_WorkGroupID.y + push.first_y;
+    uint row = group * GROUP + gl_WorkGroupID.x + push.first_x;
     bool first = push.round == 0u;
     if (control[group_word(group, VSA_G_LENGTH)] == 0u) {
         if (first) {

@@ -52,10 +52,41 @@ uint dense_word(uint row, uint split)
     return DENSE_OFFSET + (row * DENSE_SPLITS + split) * PARTIAL_WORDS;
 }
 
-// Members of the exact set per split.
-uint exact_chunk(uint members)
+layout(constant_id = VSA_ID_HEADS_TOGETHER) const uint HEADS_TOGETHER = 0;
+
+// Of kernels that read all of K: part of the context (x) and cell (y) of this workgroup. Workgroups
+// mostly run in the order of their index, x first: where the heads of a token lie side by side, those
+// that read the same tokens follow each other.
+uvec2 stream_place()
 {
-    return max(uint(VSA_EXACT_CHUNK), (members + EXACT_SPLITS - 1u) / max(EXACT_SPLITS, 1u));
+    uvec2 at = gl_WorkGroupID.xy;
+    if (HEADS_TOGETHER != 0u) {
+        uint index = at.y * gl_NumWorkGroups.x + at.x;
+        at = uvec2(index / gl_NumWorkGroups.y, index % gl_NumWorkGroups.y);
+    }
+    return at + uvec2(push.first_x, push.first_y);
+}
+
+// How the exact set is split. Method guided reads sink and window once and the heavy tokens in every
+// stage, so each of the two has splits of its own, half of them at most.
+struct ExactSplits {
+    uint fixed_count;    // splits of sink and window; other methods: of all members
+    uint fixed_chunk;    // members of each
+    uint heavy_count;    // behind them
+    uint heavy_chunk;
+};
+
+ExactSplits exact_splits(uint members, uint heavy)
+{
+    const uint most = max(GUIDED != 0u ? EXACT_SPLITS / 2u : EXACT_SPLITS, 1u);
+    uint fixed_members = GUIDED != 0u ? members - heavy : members;
+    heavy = GUIDED != 0u ? heavy : 0u;
+    ExactSplits s;
+    s.fixed_chunk = max(uint(VSA_EXACT_CHUNK), (fixed_members + most - 1u) / most);
+    s.fixed_count = (fixed_members + s.fixed_chunk - 1u) / s.fixed_chunk;
+    s.heavy_chunk = max(uint(VSA_EXACT_CHUNK), (heavy + most - 1u) / most);
+    s.heavy_count = (heavy + s.heavy_chunk - 1u) / s.heavy_chunk;
+    return s;
 }
 
 // n, but no compiler can know it: keeps a loop a loop. Drivers unroll constant trip counts, and a

@@ -1,6 +1,6 @@
 // What one row's partials say: the estimate of D and out, the spread of its random groups, and the
 // writing of a finished row. docs/algorithm.md, "Estimate", "Error", "Guided".
-// Needs the bindings `control` and `partials`, math.glsl, output.glsl; WG is 64.
+// Needs the bindings `control` and `partials`, math.glsl, output.glsl; WG is at least 32 and DV / 4.
 #ifndef ESTIMATE_GLSL
 #define ESTIMATE_GLSL
 #extension GL_EXT_control_flow_attributes : require
@@ -122,8 +122,8 @@ vec4 residual_moments(uint row, uint group, float maximum)
 Estimate estimate_row(uint row, uint group, Sample s)
 {
     uint tid = gl_LocalInvocationID.x;
-    uint split_members = exact_chunk(s.members);
-    uint splits = (s.members + split_members - 1u) / split_members;
+    ExactSplits exact = exact_splits(s.members, control[group_word(group, VSA_G_TOP_K)]);
+    uint splits = exact.fixed_count + exact.heavy_count;
     vec4 header = vec4(MASKED, 0.0, 0.0, 0.0);
     if (SAMPLES != 0u && tid < min(GROUPS, s.count)) {
         header = partials[partial_at(row, EXACT_SPLITS + tid)];
@@ -424,11 +424,12 @@ void request_scan(uint group)
     }
 }
 
-// The next attend has to read further samples of the row's group.
+// The next attend has to read further samples of the row's group, which is then estimated again.
 void request_samples(uint group)
 {
     if (gl_LocalInvocationID.x == 0u) {
         add_ranges(VSA_ARGS_SAMPLES + push.round + 1u, group, GROUPS);
+        add_ranges(VSA_ARGS_COMBINE + push.round + 1u, group, GROUP);
         if (GUIDED != 0u) {
             uint length = control[group_word(group, VSA_G_LENGTH)];
             add_ranges(VSA_ARGS_PICK + push.round + 1u, group,

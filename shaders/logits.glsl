@@ -55,43 +55,60 @@ vec4 query_quad(uint quad)
 }
 #endif
 
-// Heads [first_row, first_row + heads); the rest of the block is zero.
+// 8 channels of the query of a row, those of k_load_quads.
+void query_chunk(uint row, uint chunk, out vec4 low, out vec4 high)
+{
+#if VSA_QUANT
+    uvec2 quads = row * (DK / 4) + quads_of(K_TYPE, chunk);
+    low = query_quad(quads.x);
+    high = query_quad(quads.y);
+#else
+    // In units of 8 channels.
+    uint at = row * (DK / 8) + chunk;
+    if (Q_TYPE == VSA_TYPE_F32) {
+        low = uintBitsToFloat(query_data[at * 2u]);
+        high = uintBitsToFloat(query_data[at * 2u + 1u]);
+    } else {
+        unpack8(query_data[at], Q_TYPE, low, high);
+    }
+#endif
+}
+
+// Zero where there is nothing, so that it adds nothing.
+void query_chunk_or_zero(uint first_row, uint heads, uint head, uint chunk, out vec4 low,
+                         out vec4 high)
+{
+    low = vec4(0.0);
+    high = vec4(0.0);
+    if (head < heads && chunk < DK / 8) {
+        query_chunk(first_row + head, chunk, low, high);
+    }
+}
+
+// Heads [first_row, first_row + heads); the rest of the block is zero. A barrier has to follow.
 void load_query(uint first_row, uint heads)
 {
-    uint lane = gl_LocalInvocationID.x % LANES;
-    for (uint head = 0; head < HEAD_BLOCK; head++) {
-        for (uint j = 0; j < CHUNKS_PER_LANE; j++) {
-            uint chunk = j * LANES + lane;
-            bool there = head < heads && chunk < DK / 8;
-            vec4 low = vec4(0.0);
-            vec4 high = vec4(0.0);
-            if (there) {
-#if VSA_QUANT
-                uvec2 quads = (first_row + head) * (DK / 4) + quads_of(K_TYPE, chunk);
-                low = query_quad(quads.x);
-                high = query_quad(quads.y);
-#else
-                // In units of 8 channels.
-                uint at = (first_row + head) * (DK / 8) + chunk;
-                if (Q_TYPE == VSA_TYPE_F32) {
-                    low = uintBitsToFloat(query_data[at * 2u]);
-                    high = uintBitsToFloat(query_data[at * 2u + 1u]);
-                } else {
-                    unpack8(query_data[at], Q_TYPE, low, high);
-                }
-#endif
-            }
-            uint own = head * CHUNKS_PER_LANE + j;
-            if (OWNS_QUERIES) {
-                query_low[own] = low;
-                query_high[own] = high;
-            } else if (gl_LocalInvocationID.x < LANES) {
-                query_shared[own * 2u * LANES + lane] = low;
-                query_shared[(own * 2u + 1u) * LANES + lane] = high;
+    uint tid = gl_LocalInvocationID.x;
+    if (OWNS_QUERIES) {
+        for (uint head = 0; head < HEAD_BLOCK; head++) {
+            for (uint j = 0; j < CHUNKS_PER_LANE; j++) {
+                uint own = head * CHUNKS_PER_LANE + j;
+                query_chunk_or_zero(first_row, heads, head, j * LANES + tid % LANES,
+                                    query_low[own], query_high[own]);
             }
         }
+    } else {
+        for (uint i = tid; i < OWN_CHUNKS * LANES; i += WG) {
+            uint lane = i % LANES;
+            uint own = i / LANES;
+            vec4 low, high;
+            query_chunk_or_zero(first_row, heads, own / CHUNKS_PER_LANE,
+                                own % CHUNKS_PER_LANE * LANES + lane, low, high);
+            query_shared[own * 2u * LANES + lane] = low;
+            query_shared[(own * 2u + 1u) * LANES + lane] = high;
+        }
     }
-    if (gl_LocalInvocationID.x == 0u) {
+    if (tid == 0u) {
         nonfinite_shared = 0u;
     }
 }

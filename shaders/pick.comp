@@ -1,8 +1,8 @@
 #version 450
-// Method guided: which of the tokens that the scan kept a group reads in this stage (push.round). One
-// invocation looks at 32 tokens. Writes a bit for every heavy and for every sampled token; per chunk,
-// how many there are of each; per row and chunk the sums of w^2 (1 - pi) / pi^2 and w^2 / pi^2 over the
-// samples, w by their scores and relative to the row's reference.
+// Method guided: which of the tokens that the scan kept a group reads in this stage (push.round).
+// Writes a bit for every heavy and for every sampled token; per chunk, how many there are of each; per
+// row and chunk the sums of w^2 (1 - pi) / pi^2 and w^2 / pi^2 over the samples, w by their scores and
+// relative to the row's reference.
 // In: marks, SCORES, row scales. Out: bits (LISTS), counts [group][chunk][2], moments.
 // Grid: (VSA_SELECT_CHUNK tokens, group).
 #extension GL_GOOGLE_include_directive : require
@@ -20,12 +20,15 @@ layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores
 layout(set = 0, binding = VSA_BIND_PARTIALS) writeonly buffer Partials { vec4 partials[]; };
 
 #include "chance.glsl"
+#include "marks.glsl"
 #include "reduce.glsl"
 
-const uint WORDS = VSA_SELECT_CHUNK / 32;   // WG of them are looked at at a time
 const uint CHUNKS = TOKEN_STRIDE / VSA_SELECT_CHUNK;
 
 shared float offset_shared[GROUP];   // ln c - reference, by head
+shared float pi_shared[VSA_SELECT_CHUNK];   // by place in mark_list; 0: not sampled
+shared uint heavy_shared[MARK_WORDS];
+shared uint sampled_shared[MARK_WORDS];
 shared uint heavy_count;
 shared uint sampled_count;
 
@@ -62,25 +65,34 @@ void main()
         offset_shared[head] = row_offset(group * GROUP + head);
     }
     barrier();
-    uint hash_key = chance_key(group);
     uint word = group * (TOKEN_STRIDE / 32) + first / 32u;
-    uint words = min(WORDS, (length - first + 31u) / 32u);   // there are no marks behind the length
+    uint words = min(MARK_WORDS, (length - first + 31u) / 32u);   // no marks behind the length
+    for (uint i = tid; i < MARK_WORDS; i += WG) {
+        heavy_shared[i] = 0u;
+        sampled_shared[i] = 0u;
+    }
+    uint kept = list_marks(BITS_OFFSET + word, words);
+    uint hash_key = chance_key(group);
+    for (uint item = tid; item < kept; item += WG) {
+        uint place = mark_list[item];
+        float chance = chance_of_token(group, first + place);
+        float pi = 0.0;
+        if (chance == 1.0) {
+            atomicOr(heavy_shared[place / 32u], 1u << (place & 31u));
+        } else if (is_sampled(chance, hash_key, first + place)) {
+            atomicOr(sampled_shared[place / 32u], 1u << (place & 31u));
+            pi = chance;
+        }
+        pi_shared[item] = pi;
+    }
+    barrier();
     uint heavy = 0u;
     uint sampled = 0u;
     for (uint i = tid; i < words; i += WG) {
-        uint heavy_bits = 0u;
-        uint sampled_bits = 0u;
-        uint token = first + i * 32u;
-        for (uint left = lists[BITS_OFFSET + word + i]; left != 0u; left &= left - 1u) {
-            uint bit = uint(findLSB(left));
-            float chance = chance_of_token(group, token + bit);
-            heavy_bits |= chance == 1.0 ? 1u << bit : 0u;
-            sampled_bits |= is_sampled(chance, hash_key, token + bit) ? 1u << bit : 0u;
-        }
-        lists[HEAVY_OFFSET + word + i] = heavy_bits;
-        lists[SAMPLED_OFFSET + word + i] = sampled_bits;
-        heavy += uint(bitCount(heavy_bits));
-        sampled += uint(bitCount(sampled_bits));
+        lists[HEAVY_OFFSET + word + i] = heavy_shared[i];
+        lists[SAMPLED_OFFSET + word + i] = sampled_shared[i];
+        heavy += uint(bitCount(heavy_shared[i]));
+        sampled += uint(bitCount(sampled_shared[i]));
     }
     atomicAdd(heavy_count, heavy);
     atomicAdd(sampled_count, sampled);
@@ -97,11 +109,10 @@ void main()
         vec2 scale = vec2(uintBitsToFloat(control[row_word(row.x, VSA_R_SCALE)]),
                           uintBitsToFloat(control[row_word(row.y, VSA_R_SCALE)]));
         vec4 sums = vec4(0.0);
-        for (uint i = tid; i < words; i += WG) {
-            // Each invocation reads what it has written.
-            for (uint left = lists[SAMPLED_OFFSET + word + i]; left != 0u; left &= left - 1u) {
-                uint token = first + i * 32u + uint(findLSB(left));
-                float pi = chance_of_token(group, token);
+        for (uint item = tid; item < kept; item += WG) {
+            float pi = pi_shared[item];   // each invocation reads what it has written
+            if (pi > 0.0) {
+                uint token = first + mark_list[item];
                 for (uint j = 0; j < 2u; j++) {
                     float wish = log_wish(offset_shared[head[j]], row_score(group, head[j], token));
                     // c w <= pi < 1/2, whatever w is.

@@ -1,7 +1,6 @@
 #version 450
 // Method guided: lists what pick has marked. Heavy tokens in ascending order; samples permuted, so
-// that every random group is a random part of them, with the logarithm of their probability. One
-// invocation lists 32 tokens.
+// that every random group is a random part of them, with the logarithm of their probability.
 // In: bits, counts, SCORES. Out: top-k ids, samples, their shifts; the group's and its rows' counts.
 // Grid: (VSA_SELECT_CHUNK tokens, group).
 #extension GL_GOOGLE_include_directive : require
@@ -18,14 +17,12 @@ layout(set = 0, binding = VSA_BIND_LISTS) buffer Lists { uint lists[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) readonly buffer Scores { float scores[]; };
 
 #include "chance.glsl"
+#include "marks.glsl"
 #include "add_ranges.glsl"
 
-const uint WORDS = VSA_SELECT_CHUNK / 32;
 const uint CHUNKS = TOKEN_STRIDE / VSA_SELECT_CHUNK;
 
-// Heavy and sampled tokens: of each word, and of each 8 words.
-shared uvec2 word_count[WORDS];
-shared uvec2 block_count[WORDS / 8];
+// Heavy and sampled tokens: of the chunks before this one, and of all.
 shared uint before_heavy;
 shared uint before_sampled;
 shared uint total_heavy;
@@ -43,14 +40,18 @@ void write_counts(uint group, uint heavy, uint sampled)
     control[group_word(group, VSA_G_RESIDUAL)] = candidates - heavy;
     control[group_word(group, VSA_G_DRAWN)] = sampled;
     uint members = length - candidates + heavy;
-    uint split = exact_chunk(members);
-    add_ranges(VSA_ARGS_EXACT + push.round, group, (members + split - 1u) / split);
+    // Sink and window have been read in stage 0.
+    ExactSplits splits = exact_splits(members, heavy);
+    bool reads = push.round == 0u || heavy > 0u;
+    add_ranges(VSA_ARGS_EXACT + push.round, group,
+               reads ? splits.fixed_count + splits.heavy_count : 0u);
+    uint gathered = heavy + sampled + (push.round == 0u ? length - candidates : 0u);
     for (uint head = 0; head < GROUP; head++) {
         uint word = row_word(group * GROUP + head, 0u);
         if (control[word + VSA_R_STATUS] != VSA_STATUS_EXACT) {
             control[word + VSA_R_OLD] = 0u;
             control[word + VSA_R_GRANTED] = sampled;
-            control[word + VSA_R_GATHERED] += length - candidates + heavy + sampled;
+            control[word + VSA_R_GATHERED] += gathered;
             if (scanned) {
                 control[word + VSA_R_KEPT] = control[word + VSA_R_SCALE];
             }
@@ -88,12 +89,7 @@ void main()
         offset_shared[head] = row_offset(group * GROUP + head);
     }
     uint word = group * (TOKEN_STRIDE / 32) + first / 32u;
-    uint words = min(WORDS, (length - first + 31u) / 32u);
-    for (uint i = tid; i < WORDS; i += WG) {
-        word_count[i] = i < words ? uvec2(bitCount(lists[HEAVY_OFFSET + word + i]),
-                                          bitCount(lists[SAMPLED_OFFSET + word + i]))
-                                  : uvec2(0u);
-    }
+    uint words = min(MARK_WORDS, (length - first + 31u) / 32u);
     barrier();
     uint chunks = (length + VSA_SELECT_CHUNK - 1u) / VSA_SELECT_CHUNK;
     uint counts = COUNTS_OFFSET + group * CHUNKS * 2u;
@@ -107,40 +103,22 @@ void main()
             atomicAdd(before_sampled, sampled);
         }
     }
-    for (uint i = tid; i < WORDS / 8; i += WG) {
-        uvec2 sum = uvec2(0u);
-        for (uint j = 0; j < 8u; j++) {
-            sum += word_count[i * 8u + j];
-        }
-        block_count[i] = sum;
+    uint heavy = list_marks(HEAVY_OFFSET + word, words);
+    for (uint item = tid; item < heavy; item += WG) {
+        lists[TOP_OFFSET + group * LIST_STRIDE + before_heavy + item] = first + mark_list[item];
     }
-    barrier();
+    uint sampled = list_marks(SAMPLED_OFFSET + word, words);
     uint samples = total_sampled;
     Permutation permutation = permutation_make(samples, control[group_word(group, VSA_G_KEY0)],
                                                control[group_word(group, VSA_G_KEY1)]);
-    for (uint i = tid; i < words; i += WG) {
-        uvec2 at = uvec2(before_heavy, before_sampled);
-        for (uint j = 0; j < i / 8u; j++) {
-            at += block_count[j];
-        }
-        for (uint j = i / 8u * 8u; j < i; j++) {
-            at += word_count[j];
-        }
-        uint token = first + i * 32u;
-        for (uint left = lists[HEAVY_OFFSET + word + i]; left != 0u; left &= left - 1u) {
-            lists[TOP_OFFSET + group * LIST_STRIDE + at.x] = token + uint(findLSB(left));
-            at.x++;
-        }
-        for (uint left = lists[SAMPLED_OFFSET + word + i]; left != 0u; left &= left - 1u) {
-            uint sample_token = token + uint(findLSB(left));
-            uint to = group * SAMPLE_STRIDE + permute(permutation, at.y);
-            // The product is exact, the sum is rounded: pi is what the hash was compared with.
-            float chance = min(chance_of_token(group, sample_token), VSA_HEAVY);
-            float pi = (float(chance_bits(chance)) + 1.0) / 4294967296.0;
-            lists[SAMPLES_OFFSET + to] = sample_token;
-            lists[SHIFTS_OFFSET + to] = floatBitsToUint(log(pi));
-            at.y++;
-        }
+    for (uint item = tid; item < sampled; item += WG) {
+        uint token = first + mark_list[item];
+        uint to = group * SAMPLE_STRIDE + permute(permutation, before_sampled + item);
+        // The product is exact, the sum is rounded: pi is what the hash was compared with.
+        float chance = min(chance_of_token(group, token), VSA_HEAVY);
+        float pi = (float(chance_bits(chance)) + 1.0) / 4294967296.0;
+        lists[SAMPLES_OFFSET + to] = token;
+        lists[SHIFTS_OFFSET + to] = floatBitsToUint(log(pi));
     }
     if (chunk == 0u && tid == 0u) {
         write_counts(group, total_heavy, samples);

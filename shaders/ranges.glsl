@@ -13,8 +13,11 @@ Ranges ranges_of(uint set)
     if (set == VSA_ARGS_DENSE) {
         return Ranges(push.dense_nx, push.dense_ny, push.dense_rx);
     }
-    if (set <= VSA_ARGS_SCAN) {
+    if (set <= VSA_ARGS_COMBINE) {
         return Ranges(push.sample_nx, push.sample_ny, push.sample_rx);
+    }
+    if (set <= VSA_ARGS_SCAN) {
+        return Ranges(push.combine_nx, push.combine_ny, push.combine_rx);
     }
     if (set <= VSA_ARGS_PICK) {
         return Ranges(push.scan_nx, push.scan_ny, push.scan_rx);
@@ -26,5 +29,10 @@ Ranges ranges_of(uint set)
 }
 
 // Workgroups along y that a group has in this stage.
-uint ranges_cells(uint set) { return set > VSA_ARGS_PICK && set < VSA_ARGS_EXACT ? 1u : BLOCKS; }
+uint ranges_cells(uint set)
+{
+    bool by_group = (set > VSA_ARGS_COMBINE && set <= VSA_ARGS_SCAN) ||
+                    (set > VSA_ARGS_PICK && set < VSA_ARGS_EXACT);
+    return by_group ? 1u : BLOCKS;
+}
 #endif

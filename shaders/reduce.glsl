@@ -3,7 +3,7 @@
 #ifndef REDUCE_GLSL
 #define REDUCE_GLSL
 
-const uint REDUCE_WIDTH = 16;
+const uint REDUCE_WIDTH = WG < 16 ? WG : 16;
 const uint REDUCE_COUNT = WG / REDUCE_WIDTH;
 
 shared vec4 reduce_shared[WG];

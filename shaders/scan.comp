@@ -73,8 +73,9 @@ void write_masses(uint first_row, uint heads, uint chunk)
 void main()
 {
     uint tid = gl_LocalInvocationID.x;
-    uint cell = gl_WorkGroupID.y + push.first_y;
-    uint chunk = gl_WorkGroupID.x + push.first_x;
+    uvec2 place = stream_place();
+    uint cell = place.y;
+    uint chunk = place.x;
     uint group = cell / BLOCKS;
     uint first_head = cell % BLOCKS * HEAD_BLOCK;
     uint heads = min(HEAD_BLOCK, GROUP - first_head);

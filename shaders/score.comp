@@ -16,12 +16,13 @@ shared uint maximum_shared[HEAD_BLOCK];
 void main()
 {
     uint tid = gl_LocalInvocationID.x;
-    uint cell = gl_WorkGroupID.y + push.first_y;
+    uvec2 place = stream_place();
+    uint cell = place.y;
     uint group = cell / BLOCKS;
     uint first_head = cell % BLOCKS * HEAD_BLOCK;
     uint heads = min(HEAD_BLOCK, GROUP - first_head);
     uint first_row = group * GROUP + first_head;
-    uint first = (gl_WorkGroupID.x + push.first_x) * VSA_SCORE_CHUNK;
+    uint first = place.x * VSA_SCORE_CHUNK;
     uint end = min(control[group_word(group, VSA_G_SCAN)], first + VSA_SCORE_CHUNK);
     if (first >= end) {
         return;

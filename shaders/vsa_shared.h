@@ -142,9 +142,10 @@
 #define VSA_ID_NEGLIGIBLE      83  /* f32, guided: share of the weight that needs no samples at first */
 #define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again */
 #define VSA_ID_ARGS_SETS       85  /* sets of dispatch arguments that the method uses */
-#define VSA_ID_QUERY_CHUNKS    86  /* times 8 channels of queries that an invocation of attend, score
+#define VSA_ID_HEADS_TOGETHER  86  /* the heads of a token lie side by side in K */
+#define VSA_ID_QUERY_CHUNKS    87  /* times 8 channels of queries that an invocation of attend, score
                                   and scan holds itself; more are in shared memory */
-#define VSA_ID_COUNT           87
+#define VSA_ID_COUNT           88
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -204,17 +205,19 @@
 
 /* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
 /* Sets of VSA_MAX_RANGES records: which stage, plus the number of the extension, 1 to 3 (exact: 0 to
- * 3). Scan, pick and exact are those of method guided. */
+ * 3). Combine is what estimates after the extension; scan, pick and exact are those of method
+ * guided. */
 #define VSA_ARGS_WORDS      4
 #define VSA_ARGS_DENSE      0
 #define VSA_ARGS_SAMPLES    0
-#define VSA_ARGS_SCAN       3
-#define VSA_ARGS_PICK       6
-#define VSA_ARGS_EXACT      10
+#define VSA_ARGS_COMBINE    3
+#define VSA_ARGS_SCAN       6
+#define VSA_ARGS_PICK       9
+#define VSA_ARGS_EXACT      13
 /* How many there are: without extensions, with them, method guided. */
 #define VSA_ARGS_SETS_ONE     1
-#define VSA_ARGS_SETS_SAMPLES 4
-#define VSA_ARGS_SETS_GUIDED  14
+#define VSA_ARGS_SETS_SAMPLES 7
+#define VSA_ARGS_SETS_GUIDED  17
 
 /* ---- CONTROL: group record ---- */
 #define VSA_G_LENGTH     0   /* L; 0 when the group has nothing to attend to */
@@ -277,6 +280,9 @@
     VSA_WORD sample_nx;    /* the same for the extensions' samples */                      \
     VSA_WORD sample_ny;                                                                    \
     VSA_WORD sample_rx;                                                                    \
+    VSA_WORD combine_nx;   /* their estimates */                                           \
+    VSA_WORD combine_ny;                                                                   \
+    VSA_WORD combine_rx;                                                                   \
     VSA_WORD scan_nx;      /* their scans */                                               \
     VSA_WORD scan_ny;                                                                      \
     VSA_WORD scan_rx;                                                                      \

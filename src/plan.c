@@ -19,10 +19,12 @@ typedef struct kernel_info {
     const char *shader;
     const char *name;     /* NULL: the shader's */
     uint16_t workgroup;   /* power of two, at most 256; 0 = the plan's tuning */
+    uint16_t cpu_workgroup; /* on a CPU, where every subgroup of a workgroup costs; 0 = the same */
     uint8_t  reads_kv;    /* has the wide, segment and quantised variants */
     uint8_t  needs;       /* which methods have it: NEEDS_... */
     uint8_t  sparse_items; /* attends to chosen tokens, not to a range */
     uint8_t  only_dense;
+    uint8_t  holds_row;    /* an invocation for every 4 channels of V at least */
 } kernel_info;
 
 static const kernel_info kernels[VSAI_KERNELS] = {
@@ -30,7 +32,8 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_BEGIN_DENSE] = {.shader = "begin", .name = "begin_dense", .workgroup = 64,
                                   .only_dense = 1},
     [VSAI_KERNEL_SCORE] = {.shader = "score", .reads_kv = 1, .needs = NEEDS_EXACT_SCORES},
-    [VSAI_KERNEL_QUERY] = {.shader = "query", .workgroup = 64, .needs = NEEDS_COMPACT},
+    [VSAI_KERNEL_QUERY] = {.shader = "query", .workgroup = 64, .cpu_workgroup = 8,
+                            .needs = NEEDS_COMPACT},
     [VSAI_KERNEL_SCORE_KEYS] = {.shader = "score_keys", .needs = NEEDS_COMPACT_SCORES},
     [VSAI_KERNEL_SCAN] = {.shader = "scan", .reads_kv = 1, .needs = NEEDS_EXACT_SCAN},
     [VSAI_KERNEL_SCAN_KEYS] = {.shader = "scan_keys", .needs = NEEDS_COMPACT_SCAN},
@@ -40,19 +43,26 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_FIND] = {.shader = "find", .workgroup = 256, .needs = NEEDS_TOP_P},
     [VSAI_KERNEL_COUNT] = {.shader = "count", .workgroup = 256, .needs = NEEDS_RANKS},
     [VSAI_KERNEL_EMIT] = {.shader = "emit", .workgroup = 256, .needs = NEEDS_RANKS},
-    [VSAI_KERNEL_GUIDE] = {.shader = "guide", .workgroup = 64, .needs = NEEDS_GUIDED},
-    [VSAI_KERNEL_PICK] = {.shader = "pick", .workgroup = 64, .needs = NEEDS_GUIDED},
-    [VSAI_KERNEL_PLACE] = {.shader = "place", .workgroup = 64, .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_GUIDE] = {.shader = "guide", .workgroup = 64, .cpu_workgroup = 16,
+                            .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_PICK] = {.shader = "pick", .workgroup = 64, .cpu_workgroup = 8,
+                           .needs = NEEDS_GUIDED},
+    [VSAI_KERNEL_PLACE] = {.shader = "place", .workgroup = 64, .cpu_workgroup = 8,
+                            .needs = NEEDS_GUIDED},
     [VSAI_KERNEL_RESIDUAL] = {.shader = "residual", .workgroup = 256, .needs = NEEDS_MOMENTS},
     [VSAI_KERNEL_SAMPLE] = {.shader = "sample", .workgroup = 256, .needs = NEEDS_DRAWS},
     [VSAI_KERNEL_ATTEND_SPARSE] = {.shader = "attend", .name = "attend_sparse", .reads_kv = 1,
                                    .needs = NEEDS_SPARSE, .sparse_items = 1},
     [VSAI_KERNEL_ATTEND_DENSE] = {.shader = "attend", .name = "attend_dense", .reads_kv = 1},
-    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 64, .needs = NEEDS_COMBINE},
+    [VSAI_KERNEL_COMBINE] = {.shader = "combine", .workgroup = 64, .cpu_workgroup = 32,
+                              .holds_row = 1, .needs = NEEDS_COMBINE},
     [VSAI_KERNEL_COMBINE_GUIDED] = {.shader = "combine_guided", .workgroup = 64,
+                                    .cpu_workgroup = 32, .holds_row = 1,
                                     .needs = NEEDS_GUIDED},
-    [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .needs = NEEDS_SPARSE},
+    [VSAI_KERNEL_FINISH] = {.shader = "finish", .workgroup = 128, .cpu_workgroup = 32,
+                             .needs = NEEDS_SPARSE},
     [VSAI_KERNEL_FINISH_DENSE] = {.shader = "finish", .name = "finish_dense", .workgroup = 128,
+                                   .cpu_workgroup = 32,
                                    .only_dense = 1},
     [VSAI_KERNEL_APPEND] = {.shader = "append", .workgroup = 128, .reads_kv = 1},
     [VSAI_KERNEL_NORMS] = {.shader = "norms", .workgroup = 64, .reads_kv = 1,
@@ -143,6 +153,22 @@ static vsa_result create_layouts(vsa_plan *plan)
     return vsai_fail_vk(&context->log, result, "vkCreatePipelineLayout");
 }
 
+static uint32_t workgroup_of(const kernel_info *kernel, const vsai_shape *shape)
+{
+    uint32_t workgroup = kernel->workgroup;
+
+    if (workgroup == 0) {
+        return shape->info.tuning.workgroup;
+    }
+    if (shape->is_cpu && kernel->cpu_workgroup != 0) {
+        workgroup = kernel->cpu_workgroup;
+        while (kernel->holds_row && workgroup < shape->info.head_dim_v / 4) {
+            workgroup *= 2;
+        }
+    }
+    return workgroup;
+}
+
 static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *name)
 {
     const kernel_info *kernel = &kernels[index];
@@ -151,8 +177,7 @@ static vsa_result create_kernel(vsa_plan *plan, vsai_kernel index, const char *n
     char debug_name[96];
 
     memcpy(constants, shape->constants, sizeof(constants));
-    constants[VSA_ID_WG] =
-        kernel->workgroup != 0 ? kernel->workgroup : shape->info.tuning.workgroup;
+    constants[VSA_ID_WG] = workgroup_of(kernel, shape);
     constants[VSA_ID_SPARSE] = kernel->sparse_items;
     constants[VSA_ID_STORED_SCORES] = 
         kernel->sparse_items && shape->method.scores && shape->keys_stride == 0;

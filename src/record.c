@@ -15,7 +15,7 @@ typedef struct recorder {
     uint32_t groups;          /* of this step */
     uint32_t score_chunks, select_chunks, dense_chunks;
     /* Of the stages that are dispatched indirectly. */
-    vsai_ranges dense, samples, scans, picks, exacts;
+    vsai_ranges dense, samples, combines, scans, picks, exacts;
 } recorder;
 
 /* ----------------------------------------------------------------- helpers */
@@ -98,6 +98,8 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
         VSA_RANDOM_GROUPS, cells, info->kv_heads * shape->blocks,
         chunks_of(step->max_length_tokens, (shape->method.guided ? 1 : 2) * VSA_RANDOM_GROUPS),
         info->max_dispatch_tokens);
+    r->combines = vsai_ranges_make(shape->group, r->groups, info->kv_heads, 1,
+                                   info->max_dispatch_tokens);
     r->scans = vsai_ranges_make(r->score_chunks, cells, info->kv_heads * shape->blocks,
                                 VSA_SCORE_CHUNK, info->max_dispatch_tokens);
     r->picks = vsai_ranges_make(r->select_chunks, r->groups, info->kv_heads, VSA_SELECT_CHUNK,
@@ -110,6 +112,9 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
     r->push.sample_nx = r->samples.nx;
     r->push.sample_ny = r->samples.ny;
     r->push.sample_rx = r->samples.rx;
+    r->push.combine_nx = r->combines.nx;
+    r->push.combine_ny = r->combines.ny;
+    r->push.combine_rx = r->combines.rx;
     r->push.scan_nx = r->scans.nx;
     r->push.scan_ny = r->scans.ny;
     r->push.scan_rx = r->scans.rx;
@@ -120,6 +125,7 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
     r->push.exact_ny = r->exacts.ny;
     r->push.exact_rx = r->exacts.rx;
     most = max32(vsai_ranges_count(&r->dense), vsai_ranges_count(&r->samples));
+    most = max32(most, vsai_ranges_count(&r->combines));
     if (shape->method.guided) {
         most = max32(most, vsai_ranges_count(&r->scans));
         most = max32(most, vsai_ranges_count(&r->picks));
@@ -370,7 +376,6 @@ static void record_attend(recorder *r)
 
 static void record_extensions(recorder *r)
 {
-    const uint32_t rows = r->groups * r->shape->group;
     const uint32_t rounds = r->shape->method.samples ? VSA_ROUNDS : 1;
     const vsai_kernel combine = r->shape->method.guided ? VSAI_KERNEL_COMBINE_GUIDED
                                                         : VSAI_KERNEL_COMBINE;
@@ -378,7 +383,11 @@ static void record_extensions(recorder *r)
     for (uint32_t round = 0; round < rounds; round++) {
         barrier_stage(r);
         r->push.round = round;
-        dispatch(r, combine, 1, rows, r->shape->info.q_heads, 1);
+        if (round == 0) {
+            dispatch_ranges(r, combine, &r->combines);
+        } else {
+            dispatch_indirect(r, combine, &r->combines, VSA_ARGS_COMBINE + round);
+        }
         if (round + 1 < rounds) {
             record_sample(r, round + 1);
             barrier_stage(r);

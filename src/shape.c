@@ -301,6 +301,7 @@ static void size_lists(vsai_shape *shape)
     const vsa_policy *policy = &info->policy;
     uint64_t exact;
     uint64_t samples;
+    uint32_t halves;
 
     if (policy->method == VSA_METHOD_DENSE) {
         return;
@@ -317,12 +318,12 @@ static void size_lists(vsai_shape *shape)
             max64(policy->window_tokens, share_of(info, policy->window_fraction)) +
             shape->top_k_max;
     exact = min64(info->max_tokens, exact);
-    shape->exact_splits = (uint32_t)min64((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK,
-                                          VSA_MAX_EXACT_SPLITS);
-    shape->exact_chunk = VSA_EXACT_CHUNK;
-    if (exact > (uint64_t)VSA_MAX_EXACT_SPLITS * VSA_EXACT_CHUNK) {
-        shape->exact_chunk = (uint32_t)((exact + VSA_MAX_EXACT_SPLITS - 1) / VSA_MAX_EXACT_SPLITS);
-    }
+    /* Method guided: half for sink and window, half for the heavy tokens. */
+    halves = shape->method.guided ? 2 : 1;
+    shape->exact_splits = halves * (uint32_t)min64((exact + VSA_EXACT_CHUNK - 1) / VSA_EXACT_CHUNK,
+                                                   VSA_MAX_EXACT_SPLITS / halves);
+    shape->exact_chunk = (uint32_t)max64(
+        VSA_EXACT_CHUNK, (exact * halves + VSA_MAX_EXACT_SPLITS - 1) / VSA_MAX_EXACT_SPLITS);
     if (!shape->method.samples) {
         return;
     }
@@ -550,10 +551,11 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_KV_HEADS] = info->kv_heads;
     c[VSA_ID_HEAD_BLOCK] = shape->head_block;
     c[VSA_ID_LANES] = info->tuning.lanes;
-    c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->own_queries;
+    c[VSA_ID_OWN_QUERIES] = (uint32_t)shape->is_cpu;
     c[VSA_ID_REPEAT] = info->tuning.repeat;
     c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
     c[VSA_ID_QUERY_CHUNKS] = info->tuning.query_chunks;
+    c[VSA_ID_HEADS_TOGETHER] = kv->k.head_stride < kv->k.token_stride;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
     c[VSA_ID_V_TYPE] = (uint32_t)kv->v.dtype;
     c[VSA_ID_Q_TYPE] = (uint32_t)info->q_dtype;
@@ -640,7 +642,7 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     if (result != VSA_SUCCESS) {
         return result;
     }
-    shape->own_queries = limits->is_cpu;
+    shape->is_cpu = limits->is_cpu;
     shape->groups = info->max_sequences * info->max_queries * info->kv_heads;
     shape->rows = shape->groups * shape->group;
     shape->dense_splits = (uint32_t)min64(

@@ -38,7 +38,7 @@ typedef struct vsai_shape {
     uint32_t padded;               /* channels of a rotated key */
     uint32_t keys_stride;          /* words per (sequence, KV head) in `state`; 0 = exact scorer */
     uint32_t norms;                /* VSA_NORMS_... */
-    int      own_queries;          /* compact scorers: every invocation holds the queries */
+    int      is_cpu;
     uint32_t segments;             /* 1 or VSA_MAX_SEGMENTS */
     uint32_t segment_stride;       /* bytes between the starts of two segments */
     int      wide;                 /* rows that are not quantised can be read 16 bytes at a time */

@@ -3,8 +3,8 @@
 #include "vsa_shared.h"
 
 /* GPUs merge neighbouring 16-byte reads, so a row is spread over many invocations. CPU drivers run
- * few wide vectors and pay for every shared access, so an invocation does more of a row and
- * workgroups are small. */
+ * few wide vectors and pay for every shared access and for every subgroup of a workgroup, so an
+ * invocation does more of a row and a workgroup is one vector, whatever the subgroup size. */
 static const struct {
     int is_cpu;
     uint32_t head_block;   /* up to */
@@ -14,8 +14,12 @@ static const struct {
     {0, VSA_MAX_HEAD_BLOCK,
      {.workgroup = 128, .lanes = 8, .repeat = 2, .value_chunks = 1, .query_chunks = 4}},
     {1, VSA_MAX_HEAD_BLOCK,
-     {.workgroup = 32, .lanes = 4, .repeat = 4, .value_chunks = 2, .query_chunks = 256}},
+     {.workgroup = 8, .lanes = 4, .repeat = 8, .value_chunks = 2, .query_chunks = 256}},
 };
+
+/* Every head of a block has an invocation. */
+#define MIN_WORKGROUP VSA_MAX_HEAD_BLOCK
+#define MAX_WORKGROUP 128u
 
 /* maxComputeSharedMemorySize of the portability floor. */
 #define SHARED_LIMIT 32768u
@@ -41,8 +45,10 @@ static uint32_t shared_size(const vsa_tuning *t, uint32_t head_dim_k, uint32_t h
 }
 
 /* Fills the zero fields. */
-static void fill(vsa_tuning *tuning, int is_cpu, uint32_t head_dim_k, uint32_t head_block)
+static void fill(vsa_tuning *tuning, int is_cpu, uint32_t head_dim_k, uint32_t head_dim_v,
+                 uint32_t head_block)
 {
+    const int own_workgroup = tuning->workgroup != 0;
     const int own_lanes = tuning->lanes != 0;
     const int own_repeat = tuning->repeat != 0;
     const vsa_tuning *from = &defaults[0].tuning;
@@ -52,13 +58,18 @@ static void fill(vsa_tuning *tuning, int is_cpu, uint32_t head_dim_k, uint32_t h
             from = &defaults[i].tuning;
         }
     }
-    tuning->workgroup = tuning->workgroup != 0 ? tuning->workgroup : from->workgroup;
+    tuning->workgroup = own_workgroup ? tuning->workgroup : from->workgroup;
     tuning->lanes = own_lanes ? tuning->lanes : from->lanes;
     tuning->repeat = own_repeat ? tuning->repeat : from->repeat;
     tuning->value_chunks = tuning->value_chunks != 0 ? tuning->value_chunks : from->value_chunks;
     tuning->query_chunks = tuning->query_chunks != 0 ? tuning->query_chunks : from->query_chunks;
     while (!own_lanes && tuning->lanes > head_dim_k / 8) {
         tuning->lanes /= 2;
+    }
+    while (!own_workgroup && tuning->workgroup < MAX_WORKGROUP &&
+           (tuning->workgroup < tuning->lanes ||
+            tuning->workgroup * tuning->value_chunks < head_dim_v / 8)) {
+        tuning->workgroup *= 2;
     }
     while (!own_repeat && tuning->repeat > 1 &&
            shared_size(tuning, head_dim_k, head_block) > SHARED_GOAL) {
@@ -69,14 +80,15 @@ static void fill(vsa_tuning *tuning, int is_cpu, uint32_t head_dim_k, uint32_t h
 vsa_result vsai_tuning_choose(vsa_tuning *tuning, int is_cpu, uint32_t head_dim_k,
                               uint32_t head_dim_v, uint32_t head_block, const vsa_log *log)
 {
-    fill(tuning, is_cpu, head_dim_k, head_block);
-    if (!is_power_of_two(tuning->workgroup) || tuning->workgroup < 32 ||
-        tuning->workgroup > 128 || !is_power_of_two(tuning->lanes) || tuning->lanes > 32 ||
-        tuning->repeat > 8 || tuning->value_chunks > 4 || tuning->query_chunks > 256) {
+    fill(tuning, is_cpu, head_dim_k, head_dim_v, head_block);
+    if (!is_power_of_two(tuning->workgroup) || tuning->workgroup < MIN_WORKGROUP ||
+        tuning->workgroup > MAX_WORKGROUP || !is_power_of_two(tuning->lanes) ||
+        tuning->lanes > 32 || tuning->lanes > tuning->workgroup || tuning->repeat > 8 ||
+        tuning->value_chunks > 4 || tuning->query_chunks > 256) {
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT,
                          "tuning is workgroup %u, lanes %u, repeat %u, value_chunks %u, "
-                         "query_chunks %u: must be a power of two in 32 to 128, a power of two up "
-                         "to 32, 1 to 8, 1 to 4 and 1 to 256",
+                         "query_chunks %u: must be a power of two in 8 to 128, a power of two up "
+                         "to 32 and to workgroup, 1 to 8, 1 to 4 and 1 to 256",
                          tuning->workgroup, tuning->lanes, tuning->repeat, tuning->value_chunks,
                          tuning->query_chunks);
     }

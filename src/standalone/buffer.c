@@ -4,14 +4,6 @@
 
 #define STAGING_SIZE ((VkDeviceSize)16 << 20)
 
-struct vsa_buffer {
-    vsa_standalone *standalone;
-    VkBuffer        buffer;
-    VkDeviceMemory  memory;
-    VkDeviceSize    size;      /* a multiple of 4 */
-    void           *mapped;    /* coherent; NULL = staged */
-};
-
 #define DEVICE   VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
 #define COHERENT (VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
 #define CACHED   VK_MEMORY_PROPERTY_HOST_CACHED_BIT
@@ -173,6 +165,19 @@ vsa_result vsa_buffer_create(vsa_standalone *standalone, VkDeviceSize size,
     return vsai_buffer_create(standalone, size, usage, VSAI_PLACE_DEVICE, "buffer", out_buffer);
 }
 
+vsa_result vsa_buffer_create_mapped(vsa_standalone *standalone, VkDeviceSize size,
+                                    VkBufferUsageFlags usage, vsa_mapped_use use,
+                                    vsa_buffer **out_buffer)
+{
+    if (!standalone || !out_buffer) {
+        return vsai_fail(standalone ? &standalone->log : NULL, VSA_ERROR_INVALID_ARGUMENT,
+                         "vsa_buffer_create_mapped: standalone or out_buffer is NULL");
+    }
+    return vsai_buffer_create(standalone, size, usage,
+                              use == VSA_MAPPED_READ ? VSAI_PLACE_READBACK : VSAI_PLACE_UPLOAD,
+                              "mapped buffer", out_buffer);
+}
+
 void vsa_buffer_destroy(vsa_buffer *buffer)
 {
     if (!buffer) {
@@ -198,7 +203,7 @@ VkDeviceSize vsai_buffer_size(const vsa_buffer *buffer)
     return buffer->size;
 }
 
-void *vsai_buffer_mapped(const vsa_buffer *buffer)
+void *vsa_buffer_mapped(const vsa_buffer *buffer)
 {
     return buffer->mapped;
 }

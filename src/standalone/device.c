@@ -172,7 +172,7 @@ static vsa_result create_device(vsa_standalone *standalone,
     uint32_t available_count = 0;
     VkExtensionProperties *available = NULL;
     const char **enabled =
-        vsai_calloc(NULL, needs.extension_count + needs.optional_extension_count + 2,
+        vsai_calloc(NULL, needs.extension_count + needs.optional_extension_count + 3,
                     sizeof(*enabled));
     VkResult result = instance->EnumerateDeviceExtensionProperties(standalone->physical_device,
                                                                    NULL, &available_count, NULL);
@@ -216,11 +216,21 @@ static vsa_result create_device(vsa_standalone *standalone,
         enabled[enabled_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
 
+    const int imports = find_extension(available, available_count,
+                                       VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+    if (imports) {
+        enabled[enabled_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    }
+
     uint32_t timestamp_bits = 0;
     vsai_device_queue_family(instance, standalone->physical_device, &standalone->queue_family,
                              &timestamp_bits);
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT,
+    };
     VkPhysicalDeviceMaintenance3Properties maintenance3 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+        .pNext = imports ? &host : NULL,
     };
     VkPhysicalDeviceProperties2 properties = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
@@ -278,6 +288,14 @@ static vsa_result create_device(vsa_standalone *standalone,
     status = load_device_functions(standalone);
     if (status) {
         goto done;
+    }
+    if (imports) {
+        standalone->vk.GetMemoryHostPointerPropertiesEXT =
+            (PFN_vkGetMemoryHostPointerPropertiesEXT)instance->GetDeviceProcAddr(
+                standalone->device, "vkGetMemoryHostPointerPropertiesEXT");
+        standalone->import_alignment = standalone->vk.GetMemoryHostPointerPropertiesEXT
+                                           ? host.minImportedHostPointerAlignment
+                                           : 0;
     }
     standalone->vk.GetDeviceQueue(standalone->device, standalone->queue_family, 0,
                                   &standalone->queue);

@@ -65,6 +65,7 @@ typedef struct vsai_instance {
 
 typedef struct vsai_device_functions {
     VSAI_DEVICE_FUNCTIONS(VSAI_MEMBER)
+    PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT;   /* or NULL */
 } vsai_device_functions;
 
 #undef VSAI_MEMBER
@@ -80,6 +81,7 @@ struct vsa_standalone {
     vsa_device_info info;
     VkPhysicalDeviceMemoryProperties memory;
     VkDeviceSize max_allocation_size;
+    VkDeviceSize import_alignment;   /* 0 = host memory cannot be imported */
     uint32_t queue_family;
     uint64_t timestamp_mask;    /* 0 = the queue has no timestamps */
     double   timestamp_period;  /* ns */
@@ -134,6 +136,14 @@ vsa_result vsai_submit_end(vsa_standalone *standalone);
 
 /* ---- buffer.c */
 
+struct vsa_buffer {
+    vsa_standalone *standalone;
+    VkBuffer        buffer;
+    VkDeviceMemory  memory;
+    VkDeviceSize    size;      /* a multiple of 4 */
+    void           *mapped;    /* coherent; NULL = staged */
+};
+
 typedef enum vsai_placement {
     VSAI_PLACE_DEVICE = 0,  /* device-local, mapped only where that costs nothing */
     VSAI_PLACE_UPLOAD,      /* mapped, written by the host */
@@ -144,8 +154,6 @@ vsa_result vsai_buffer_create(vsa_standalone *standalone, VkDeviceSize size,
                               VkBufferUsageFlags usage, vsai_placement placement,
                               const char *name, vsa_buffer **out_buffer);
 VkDeviceSize vsai_buffer_size(const vsa_buffer *buffer);
-/* NULL unless the buffer is mapped. */
-void *vsai_buffer_mapped(const vsa_buffer *buffer);
 
 /* Many small writes in few submissions: ask for the place of each piece, fill it, then flush.
  * A piece is at most VSAI_SCATTER_PIECE bytes. */

@@ -4,7 +4,8 @@
 
 static const vsa_tuning tunings[] = {
     { 128, 16, 4, 1, 4 },     /* what GPUs get for few query heads */
-    { 32, 4, 4, 2, 256 },     /* what CPU drivers get */
+    { 8, 4, 8, 2, 256 },      /* what CPU drivers get */
+    { 32, 4, 4, 2, 256 },
     { 64, 2, 2, 2, 1 },       /* queries in shared memory, as all below */
     { 128, 8, 2, 1, 4 },      /* what GPUs get for many query heads */
     { 32, 32, 8, 3, 2 },      /* more lanes than a row has chunks */
@@ -97,8 +98,9 @@ static void bad_tunings_are_refused(void **state)
 {
     (void)state;
     static const vsa_tuning bad[] = {
-        { .workgroup = 48 }, { .workgroup = 256 }, { .lanes = 3 }, { .lanes = 64 },
-        { .repeat = 9 }, { .value_chunks = 5 }, { .query_chunks = 257 },
+        { .workgroup = 48 }, { .workgroup = 256 }, { .workgroup = 4 }, { .lanes = 3 },
+        { .lanes = 64 }, { 16, 32, 0, 0, 0 }, { .repeat = 9 }, { .value_chunks = 5 },
+        { .query_chunks = 257 },
         { 128, 1, 8, 1, 4 },   /* shared memory */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -155,7 +155,9 @@ static void clt(const vsa_policy *policy, const ref_row *row, const sample *s, r
         e->rank = spread.rank;
         e->quantile = spread.quantile;
         e->spread = REF_GROUPS * spread.trace * s->b;
-        if (s->known && s->all.squares > 0) {
+        if (s->known && s->W1 <= REF_NOTHING * e->denominator) {
+            e->spread = 0;
+        } else if (s->known && s->all.squares > 0) {
             double share = s->W2 / (expansion * s->all.squares);
             e->spread *= fmax(1, (1 + share) / 2);
         }

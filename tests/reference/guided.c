@@ -11,7 +11,6 @@ enum { MIN_SAMPLES = 8, STAGES = REF_MAX_EXTENSIONS + 1 };
 #define LEAST_GROWTH  (1 + 1.0 / 16)   /* of c, or of 1 / A */
 #define STRICT_MARGIN 1.1              /* of c */
 #define FEW_GROWTH    2                /* of c, least, when there are too few samples to judge by */
-#define NOTHING       1.9e-6           /* a share of D that f32 cannot tell from 0 */
 
 /* Bound clt, of 1 / A, by extension: no extension follows the last. */
 static const double margin[STAGES - 1] = { 3.0 / 16, 3.0 / 16, 1.0 / 2 };
@@ -145,7 +144,7 @@ static int gather(const ref_group *group, uint32_t head, const ref_guided_draw *
         ref_sums_merge(&s->all, &s->groups[g], group->head_dim);
     }
     s->D = s->exact.weight + W;
-    s->W = W > NOTHING * s->D ? W : 0;
+    s->W = W > REF_NOTHING * s->D ? W : 0;
     s->certainty = squares > 0 ? certain / squares : 0;
     return finite;
 }
@@ -374,16 +373,20 @@ static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, d
     return open;
 }
 
-static void record(const ref_group *group, const ref_guided_draw *draw, uint32_t stage,
-                   const ref_guided_estimate *e, ref_row_result *out)
+static void record(const vsa_policy *policy, const ref_group *group, const ref_guided_draw *draw,
+                   uint32_t stage, const ref_guided_estimate *e, ref_row_result *out)
 {
     uint32_t members = 0;
+    ref_exact_set ends;
     for (uint32_t i = 0; i < group->length; i++) {
         members += draw->member[i];
     }
+    ref_exact_counts(policy, group->length, &ends);
+    /* Sink and window are read in stage 0 alone. */
+    uint32_t read_before = stage > 0 ? group->length - (ends.window_begin - ends.sink_end) : 0;
     out->extensions = stage;
     out->path[stage] = draw->sample_count;
-    out->gathered_tokens += members + draw->sample_count;
+    out->gathered_tokens += members + draw->sample_count - read_before;
     out->exact_tokens = members;
     out->sampled_tokens = draw->sample_count;
     out->wanted_samples = e->wanted;
@@ -418,7 +421,7 @@ void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row
                 continue;
             }
             ref_guided_evaluate(policy, group, head, &draw, c[head], centre[head], stage, &e);
-            record(group, &draw, stage, &e, &out[head]);
+            record(policy, group, &draw, stage, &e, &out[head]);
             memcpy(centre[head], e.light_mean, sizeof centre[head]);
             if (e.action == REF_ACTION_EXTEND) {
                 c[head] = e.next.c;

@@ -161,10 +161,14 @@ typedef struct ref_spread {
 void ref_group_spread(const ref_sums *groups, uint32_t group_count, const double *centre,
                       double factor, uint32_t head_dim, double delta, ref_spread *out);
 
-/* size^2: |out|^2 less its own variance, or the floor; sets VSA_CERTIFICATE_FLOORED in *flags. */
-/* "Shrinking": moves out, of that variance and effective rank, towards the exact set's own mean. */
-void ref_shrink(double *out, const ref_sums *exact, uint32_t head_dim, double variance, double rank);
+/* A share of D that f32 cannot tell from 0. */
+#define REF_NOTHING 1.9e-6
 
+/* "Shrinking": moves out, of that variance and effective rank, towards the exact set's own mean. */
+void ref_shrink(double *out, const ref_sums *exact, uint32_t head_dim, double variance,
+                double rank);
+
+/* size^2: |out|^2 less its own variance, or the floor; sets VSA_CERTIFICATE_FLOORED in *flags. */
 double ref_relative_size(double out2, double variance, double floor, double rms2, uint32_t *flags);
 
 /* ---------------------------------------------------------- betting.c: "Strict denominator" */

@@ -91,7 +91,8 @@ double ref_relative_size(double out2, double variance, double floor, double rms2
     return size2;
 }
 
-void ref_shrink(double *out, const ref_sums *exact, uint32_t head_dim, double variance, double rank)
+void ref_shrink(double *out, const ref_sums *exact, uint32_t head_dim, double variance,
+                double rank)
 {
     double move[REF_MAX_DIM], moved = 0, noise = fmax(1 - sqrt(2.8 / rank), 0) * variance;
     if (!(exact->weight > 0) || !(noise > 0)) {

@@ -10,7 +10,6 @@ enum { STAGES = REF_MAX_EXTENSIONS + 1, MIN_SAMPLES = 8 };
 #define HEAVY        0.5f
 #define LEAST_GROWTH (1 + 1.0 / 16)
 #define FEW_GROWTH   2
-#define NOTHING      1.9e-6
 
 /* One decision procedure: a goal. */
 typedef struct job {
@@ -234,7 +233,7 @@ static void split_list(state *s, sums *out)
     }
     out->radius2 = (double)radius2;
     out->light = s->all_weight - heavy_weight;
-    if (out->heavy == s->candidates || out->light <= NOTHING * s->row->D) {
+    if (out->heavy == s->candidates || out->light <= REF_NOTHING * s->row->D) {
         out->light = 0;
     }
 }
@@ -434,7 +433,8 @@ static void decide(state *s, job *j, const sums *t, uint32_t stage)
 {
     judgement judged = { 0 };
     j->out->stages = (uint8_t)(stage + 1);
-    j->out->gathered += s->values->tokens - s->candidates + t->heavy + t->sampled;
+    /* Sink and window are read in stage 0 alone. */
+    j->out->gathered += (stage == 0 ? s->values->tokens - s->candidates : 0) + t->heavy + t->sampled;
     if (s->bound == VSA_BOUND_STRICT) {
         judge_strict(s, t, j, stage, &judged);
     } else {

@@ -267,7 +267,9 @@ static double judge(state *s, const job *j, uint32_t *out_wanted, double *out_si
         need_spread(s, j->target);
         q = stat_quantile(j->goal, s->rank[j->target], REF_GROUPS);
         S = REF_GROUPS * s->trace[j->target] * b;
-        if (s->known && s->work->groups.squares > 0) {
+        if (s->known && s->W1 <= REF_NOTHING * s->D) {
+            S = 0;
+        } else if (s->known && s->work->groups.squares > 0) {
             S *= fmax(1, (1 + s->W2 / (N / b * s->work->groups.squares)) / 2);
         }
         double out2 = 0, rms2 = (s->exact_norms + N / b * s->work->groups.norms) / s->D;

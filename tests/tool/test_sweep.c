@@ -144,7 +144,7 @@ static void densities_take_the_place_of_settings(void **state)
         assert_int_equal(entry->sink.count, i % 2 == 0 ? 50 : 200);
         assert_int_equal(entry->window.count, 10);
         assert_int_equal(entry->base.count, i % 2 == 0 ? 50 : 200);
-        check_near(entry->top_k.fraction, entry->density / 4.0, 0.0);
+        check_near(entry->top_k.fraction, entry->density * 0.375, 0.0);
     }
     eval_sweep_destroy(&sweep);
 }

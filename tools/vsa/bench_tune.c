@@ -21,7 +21,7 @@ static const struct {
     size_t offset;
     uint32_t values[MAX_VALUES]; /* 0 ends them */
 } fields[FIELDS] = {
-    {"workgroup", offsetof(vsa_tuning, workgroup), {32, 64, 128}},
+    {"workgroup", offsetof(vsa_tuning, workgroup), {8, 16, 32, 64, 128}},
     {"lanes", offsetof(vsa_tuning, lanes), {1, 2, 4, 8, 16, 32}},
     {"repeat", offsetof(vsa_tuning, repeat), {1, 2, 4, 8}},
     {"value_chunks", offsetof(vsa_tuning, value_chunks), {1, 2, 3, 4}},

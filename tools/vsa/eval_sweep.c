@@ -344,7 +344,7 @@ void eval_case_settle(eval_case *entry, const tool_options *options, uint32_t to
         entry->base = (option_share){.count = part};
     }
     if (!options_given(options, "top-k")) {
-        entry->top_k = (option_share){.is_fraction = true, .fraction = entry->density * 0.4};
+        entry->top_k = (option_share){.is_fraction = true, .fraction = entry->density * 0.375};
     }
 }
 

@@ -35,7 +35,7 @@ static const command commands[] = {
      "With --density each method is moved, topk by its k, topp by its p, the others by\n"
      "epsilon, until the tokens read are that part of all tokens, to 2%. What the command\n"
      "line leaves open is made to fit: sink, window and base sample are a sixteenth each of\n"
-     "the tokens to read, the top-k of vattention is two fifths of them; scorer exact, bound clt,\n"
+     "the tokens to read, the top-k of vattention is three eighths of them; scorer exact, bound clt,\n"
      "target output. Tables at the end compare the methods."},
     {"bench", COMMAND_BENCH, command_bench, "vsa bench [--tokens N,...] [options]",
      "Times one step of decode (one new token, one layer) by every method and scorer at several\n"

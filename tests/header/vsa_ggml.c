@@ -1,0 +1,4 @@
+/* The header stands alone as C99. */
+#include "vsa_ggml.h"
+
+typedef int vsa_header_test_vsa_ggml;
