@@ -7,9 +7,9 @@
  * One FLASH_ATTN_EXT node, as llama.cpp makes it for one token: 32 query heads on 16 KV heads,
  * d = 128, K and V in f16 and token-major in memory of the host (for Vulkan: of its device), a mask
  * with every cell visible. The default of 33,024 cells makes K and V 129 MiB each, above the
- * 128 MiB that lavapipe binds as one range. Logits are normal with deviation 1, values normal around
- * half their deviation, as in docs/methods.md. A backend may decline the node: ggml's Vulkan backend
- * does where K or V exceeds that range. Times are medians of wall time around
+ * 128 MiB that lavapipe binds as one range. Logits are normal with deviation 1, values normal
+ * around half their deviation, as in docs/methods.md. A backend may decline the node: ggml's Vulkan
+ * backend does where K or V exceeds that range. Times are medians of wall time around
  * ggml_backend_graph_compute, after runs that are not counted. The error is the largest relative L2
  * error of a head against double precision.
  *
