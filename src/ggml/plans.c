@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_TOKENS = 4096 };
+/* Of the first plan: making one takes seconds on some drivers, its scratch some bytes a token. */
+enum { FIRST_TOKENS = 65536 };
 
 static uint32_t power_of_two(uint32_t at_least)
 {
@@ -129,7 +130,7 @@ vsai_ggml_plan *vsai_ggml_plans_get(vsai_ggml_plans *plans, const vsai_ggml_node
     /* Doubled when outgrown, so that a growing context costs a plan now and then, not at each
      * step. */
     info.max_sequences = power_of_two(sequences);
-    info.max_tokens = power_of_two(tokens < MIN_TOKENS ? MIN_TOKENS : tokens);
+    info.max_tokens = power_of_two(tokens < FIRST_TOKENS ? FIRST_TOKENS : tokens);
     if (info.max_tokens > node->capacity) {
         info.max_tokens = node->capacity > tokens ? node->capacity : tokens;
     }
