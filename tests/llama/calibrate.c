@@ -2,7 +2,7 @@
 #include "fail.h"
 #include "search.h"
 
-enum { CONTEXTS = 2, MAX_STEPS = 10 };
+enum { CONTEXTS = 2, MAX_STEPS = 8 };
 
 /* Evaluation counts its seeds from 0. */
 #define CALIBRATION_SEED 0xca11b000u
