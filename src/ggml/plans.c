@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_TOKENS = 4096 };
+/* Of the first plan: making one takes seconds on some drivers, its scratch some bytes a token. */
+enum { FIRST_TOKENS = 65536 };
 
 static uint32_t power_of_two(uint32_t at_least)
 {
@@ -22,7 +23,7 @@ static vsa_plan_create_info describe(const vsai_ggml_node *node, const vsa_polic
     const vsai_ggml_plane *const planes[] = {&node->k, &node->v};
     vsa_plane_layout layouts[2];
 
-    memset(&info, 0, sizeof info);   /* compared by memcmp */
+    memset(&info, 0, sizeof info);
     memset(layouts, 0, sizeof layouts);
     for (int i = 0; i < 2; i++) {
         layouts[i].dtype = planes[i]->dtype;
@@ -43,16 +44,23 @@ static vsa_plan_create_info describe(const vsai_ggml_node *node, const vsa_polic
     return info;
 }
 
-/* Whether a plan serves `info` but for its sizes. */
+static int is_same_plane(const vsa_plane_layout *a, const vsa_plane_layout *b)
+{
+    return a->dtype == b->dtype && a->token_stride == b->token_stride &&
+           a->head_stride == b->head_stride && a->block_stride == b->block_stride;
+}
+
+/* Whether a plan serves `info` but for its sizes: what describe() sets, member by member, because a
+ * copied struct need not have the same padding (GCC 16 leaves it out). */
 static int is_alike(const vsa_plan_create_info *plan, const vsa_plan_create_info *info)
 {
-    vsa_plan_create_info sized = *info;
-
-    sized.max_sequences = plan->max_sequences;
-    sized.max_tokens = plan->max_tokens;
-    sized.kv_range_size = plan->kv_range_size;
-    sized.kv.table_stride = plan->kv.table_stride;
-    return memcmp(&sized, plan, sizeof sized) == 0;
+    return plan->head_dim_k == info->head_dim_k && plan->head_dim_v == info->head_dim_v &&
+           plan->q_heads == info->q_heads && plan->kv_heads == info->kv_heads &&
+           plan->softmax_scale == info->softmax_scale &&
+           plan->logit_softcap == info->logit_softcap && is_same_plane(&plan->kv.k, &info->kv.k) &&
+           is_same_plane(&plan->kv.v, &info->kv.v) &&
+           /* enums, counts and floats of 32 bits: no padding */
+           memcmp(&plan->policy, &info->policy, sizeof info->policy) == 0;
 }
 
 static void destroy(vsai_ggml_plan *plan, vsai_ggml_gpu *gpu)
@@ -129,7 +137,7 @@ vsai_ggml_plan *vsai_ggml_plans_get(vsai_ggml_plans *plans, const vsai_ggml_node
     /* Doubled when outgrown, so that a growing context costs a plan now and then, not at each
      * step. */
     info.max_sequences = power_of_two(sequences);
-    info.max_tokens = power_of_two(tokens < MIN_TOKENS ? MIN_TOKENS : tokens);
+    info.max_tokens = power_of_two(tokens < FIRST_TOKENS ? FIRST_TOKENS : tokens);
     if (info.max_tokens > node->capacity) {
         info.max_tokens = node->capacity > tokens ? node->capacity : tokens;
     }

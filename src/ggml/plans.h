@@ -7,7 +7,7 @@
 
 enum {
     VSAI_GGML_MAX_SEQUENCES = 16,   /* rows (stream, query) of one pass */
-    VSAI_GGML_MAX_PLANS = 8
+    VSAI_GGML_MAX_PLANS = 64   /* a policy, shape or type each: options change while it runs */
 };
 
 struct vsai_ggml_binding;

@@ -1,4 +1,4 @@
-/* Three ways to SPIR-V give the same bits, and caches are used, and are never trusted. */
+/* Three ways to SPIR-V give the same result, and caches are used, and are never trusted. */
 #include "raw.h"
 
 enum { TOKENS = 600, DIM = 64 };
@@ -50,6 +50,31 @@ static output run_on(vsa_context *context)
     return result;
 }
 
+/* Optimisers regroup f32 operations: the same decisions and counts, and what is computed within what
+ * f32 arithmetic is documented to add. */
+static void check_alike(const output *a, const output *b, const char *what)
+{
+    for (int row = 0; row < 8; row++) {
+        const vsa_certificate *x = &a->certificates[row], *y = &b->certificates[row];
+        const float *u = a->out + row * DIM, *v = b->out + row * DIM;
+        double difference = 0, length = 0;
+        for (int c = 0; c < DIM; c++) {
+            difference += ((double)u[c] - (double)v[c]) * ((double)u[c] - (double)v[c]);
+            length += (double)u[c] * (double)u[c];
+        }
+        check_that(sqrt(difference / length) <= 2e-6, "%s, row %d: outputs differ by %g", what, row,
+                   sqrt(difference / length));
+        assert_int_equal(x->status, y->status);
+        assert_int_equal(x->length_tokens, y->length_tokens);
+        assert_int_equal(x->exact_tokens, y->exact_tokens);
+        assert_int_equal(x->sampled_tokens, y->sampled_tokens);
+        assert_int_equal(x->gathered_tokens, y->gathered_tokens);
+        check_near(y->error_bound / x->error_bound, 1, 1e-5);
+        check_near(y->normaliser_bound / x->normaliser_bound, 1, 1e-5);
+        check_near(y->log_normaliser, x->log_normaliser, 2e-6);
+    }
+}
+
 static void check_same(const output *a, const output *b, const char *what)
 {
     vsa_certificate_summary summary;
@@ -60,7 +85,7 @@ static void check_same(const output *a, const output *b, const char *what)
                "%s: other certificates", what);
 }
 
-static void every_compiler_gives_the_same_bits(void **state)
+static void every_compiler_gives_the_same_result(void **state)
 {
     (void)state;
     static const struct {
@@ -83,7 +108,7 @@ static void every_compiler_gives_the_same_bits(void **state)
         check_ok(result);
         output other = run_on(context);
         vsa_context_destroy(context);
-        check_same(&first, &other, compilers[i].name);
+        check_alike(&first, &other, compilers[i].name);
         found++;
     }
     assert_true(found > 0);
@@ -219,7 +244,7 @@ static void a_second_context_finds_everything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_compiler_gives_the_same_bits),
+        cmocka_unit_test(every_compiler_gives_the_same_result),
         cmocka_unit_test(a_second_context_finds_everything),
     };
     return cmocka_run_group_tests_name("compilers", tests, raw_setup, raw_teardown);

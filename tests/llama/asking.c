@@ -62,14 +62,11 @@ void asking_start(recall_context *out, llama_engine *engine, uint32_t length, re
     engine_feed(engine->dense, tokens, 0, out->context_tokens);
     free(tokens);
     out->state = engine_save(engine->dense, &out->state_size);
-    if (engine->sparse) {
-        asking_resume(out);
-    }
 }
 
 void asking_resume(const recall_context *asking)
 {
-    engine_restore(asking->engine->sparse, asking->state, asking->state_size);
+    engine_restore(asking->engine->dense, asking->state, asking->state_size);
 }
 
 void asking_end(recall_context *asking)
@@ -93,10 +90,16 @@ recall_asked asked_make(const recall_context *asking, uint32_t question)
     return made;
 }
 
-void asking_ask(const recall_context *asking, const recall_asked *asked,
-                struct llama_context *context)
+void asking_ask(const recall_context *asking, const recall_asked *asked)
 {
-    engine_feed(context, asked->tokens, asking->context_tokens, asked->count - 1);
+    const llama_engine *engine = asking->engine;
+    engine_feed(engine->dense, asked->tokens, asking->context_tokens, asked->count - 1);
+    if (engine->sparse) {
+        size_t size;
+        uint8_t *state = engine_save(engine->dense, &size);
+        engine_restore(engine->sparse, state, size);
+        free(state);
+    }
 }
 
 void asked_free(recall_asked *asked)

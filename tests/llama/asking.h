@@ -37,16 +37,16 @@ typedef struct recall_asked {
 char *asking_text(const llama_engine *engine, uint32_t length, recall_family family, uint64_t seed,
                   recall_task *out_task);
 
-/* Computes such a context: it is in both of the engine's afterwards. */
+/* Computes such a context, in the engine's dense context. */
 void asking_start(recall_context *out, llama_engine *engine, uint32_t length, recall_family family,
                   uint64_t seed);
-/* Puts the context back into the engine's sparse context. */
+/* Puts the context back there. */
 void asking_resume(const recall_context *asking);
 void asking_end(recall_context *asking);
 
-/* Computes the question but for its last token, in llama.cpp's `context`. */
-void asking_ask(const recall_context *asking, const recall_asked *asked,
-                struct llama_context *context);
+/* Computes the question but for its last token, in both of the engine's contexts: by ggml's CPU
+ * backend in the dense one, whose cache is copied. The plugin takes short batches too. */
+void asking_ask(const recall_context *asking, const recall_asked *asked);
 recall_asked asked_make(const recall_context *asking, uint32_t question);
 void asked_free(recall_asked *asked);
 

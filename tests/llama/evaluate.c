@@ -70,11 +70,10 @@ static void ask_all(recall_work *recall, const work_unit *unit, const recall_set
         recall_answer dense;
         recall_row row = new_row(unit, &asking, i);
         recall_asked asked = asked_make(&asking, i);
-        asking_ask(&asking, &asked, recall->engine.dense);
+        asking_ask(&asking, &asked);
         asking_answer(&asking, &asked, recall->engine.dense, NULL, &dense);
         write_answer(file, &row, SETTING_DENSE, 0, &dense, &dense);
         if (recall->has_plugin) {
-            asking_ask(&asking, &asked, recall->engine.sparse);
             for (uint32_t s = 0; s < SETTING_COUNT + 1; s++) {
                 answer_sparsely(recall, file, &asking, &asked, &settings[s], &dense, row);
             }

@@ -26,6 +26,8 @@ int search_step(recall_search *search, double value, double tolerance, int max_s
     } else {
         search->high = at;
     }
-    search->next = (search->low + search->high) / 2;
+    /* Halves the ratio where there is one: epsilon spans orders of magnitude. */
+    search->next = search->low > 0 ? sqrt(search->low * search->high)
+                                   : (search->low + search->high) / 2;
     return search->high - search->low > 1e-6;
 }

@@ -11,8 +11,8 @@ static const struct method {
     int is_rising;
 } methods[SETTING_METHODS] = {
     {"topk", "top_k", 0, 0.5, 1},          {"topp", "top_p", 0.01, 0.999999, 1},
-    {"sample", "epsilon", 0.01, 0.999, 0}, {"vattention", "epsilon", 0.01, 0.999, 0},
-    {"guided", "epsilon", 0.01, 0.999, 0},
+    {"sample", "epsilon", 0.002, 0.999, 0}, {"vattention", "epsilon", 0.002, 0.999, 0},
+    {"guided", "epsilon", 0.002, 0.999, 0},
 };
 
 /* Shares of the tokens to read, as in docs/methods.md. */

@@ -57,7 +57,8 @@ int task_kind_parse(const char *name, recall_kind *out_kind);
 void task_make(recall_task *out, recall_family family, uint64_t seed);
 
 /* The context with so many sentences of filler, at least fact_count: one follows each fact.
- * Sentence i is the same however many there are. The caller frees the text; NULL when memory ran out. */
+ * Sentence i is the same however many there are. The caller frees the text; NULL when memory ran
+ * out. */
 char *task_context(const recall_task *task, uint32_t sentence_count);
 
 /* "\nRecall: " and the question. */

@@ -65,7 +65,7 @@ static uint32_t count_text(const char *text, const char *part)
 /* The answer's numbers or word stand in facts about what the question asks for. */
 static void check_answer(const recall_question *question, const char *context)
 {
-    char fact[2 * TASK_FACT_SIZE], name[4];
+    char fact[3 * TASK_FACT_SIZE], name[4];
     const char *text = question->text, *answer = question->answer;
     int end = 0;
     if (question->kind == TASK_NUMBER || question->kind == TASK_MANY ||
