@@ -240,8 +240,8 @@ void main()
     uint items = (work.end - work.first + work.step - 1u) / work.step;
     uint value_lanes = min(items, VALUE_LANES);   // that have anything to sum
 
-    // Both loops around the values end with their test: LLVM for AMD keeps what a loop carries twice
-    // when the test comes first.
+    // Both loops around the values end with their test: when it comes first, LLVM for AMD keeps
+    // twice what a loop carries.
     uint base = work.first;
     do {
         uint count = min((work.end - base + work.step - 1u) / work.step, TILE);
