@@ -40,7 +40,7 @@ extern const size_t validate_case_total;
 enum { VALIDATE_MAX_TOKENS = 1500, VALIDATE_SEQUENCES = 2, VALIDATE_QUERIES = 2 };
 
 /* A range that the caches of STRIDES_SEGMENTS exceed, for vsa_standalone_create_info. */
-enum { VALIDATE_SEGMENT_RANGE = 1250000 };
+enum { VALIDATE_SEGMENT_RANGE = 1400000 };
 
 /* The plan, with a complete layout when the case has its own. */
 vsa_plan_create_info validate_case_plan(const validate_case *entry);
