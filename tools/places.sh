@@ -142,7 +142,7 @@ build_intel_shim() {
     (
         cd "$folder/work" || exit 1
         private_apt "$folder" && "${private_apt[@]}" source --download-only mesa &&
-            "${private_apt[@]}" download meson && tar -xf mesa_*.orig.tar.* &&
+            "${private_apt[@]}" download meson && tar -xf mesa_*.orig.tar.?z &&
             dpkg -x meson_*.deb meson || exit 1
         # Debian's python3, whatever comes first in PATH: it has the packages above.
         PATH=/usr/bin:$PATH PYTHONPATH=$PWD/meson/usr/lib/python3/dist-packages \
