@@ -371,6 +371,11 @@ typedef struct vsa_policy {
                                    may be epsilon * max(|out|, eta * v_rms), v_rms the root of the
                                    attention-weighted mean of |v|^2. 0 = relative to |out| alone,
                                    which an output near zero can only meet densely */
+    uint32_t carry_budget;      /* 1: the first sample of a row is as large as its query head needed
+                                   in the sequence's last step, kept in `state`; no smaller than the
+                                   base sample. Most rows are then done after it. A decode depends on
+                                   the steps before it, and each step needs draws of its own (seed,
+                                   stream or length). Method GUIDED with bound CLT */
 } vsa_policy;
 
 #define VSA_SAMPLE_GROUPS 32   /* random groups of a sample, see vsa_policy */
@@ -437,7 +442,8 @@ typedef struct vsa_buffer_requirement {
  * between steps (except between vsa_cmd_decode and vsa_cmd_indices) and may be shared by layers
  * whose steps run one after the other. Its size covers max_sequences x max_queries x max_tokens. */
 typedef struct vsa_plan_requirements {
-    vsa_buffer_requirement state;         /* one per layer; needs no initial contents */
+    vsa_buffer_requirement state;         /* one per layer; needs no initial contents, but every token
+                                             appended or indexed, the first ones first */
     vsa_buffer_requirement scratch;       /* needs no initial contents */
     vsa_buffer_requirement certificates;  /* vsa_certificate, [sequence][query][q_head] */
     vsa_buffer_requirement q, out;        /* [sequence][query][q_head][channel] */

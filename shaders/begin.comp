@@ -88,6 +88,7 @@ void write_group(uint group)
         control[row_word(row, VSA_R_FLAGS)] = 0u;
         control[row_word(row, VSA_R_RADIUS)] = 0u;
         control[row_word(row, VSA_R_KEPT)] = 0u;
+        control[row_word(row, VSA_R_NEED)] = 0u;
     }
 }
 

@@ -4,7 +4,6 @@
 #define CHANCE_GLSL
 
 layout(constant_id = VSA_ID_BOUND) const uint BOUND = VSA_BOUND_IS_CLT;
-layout(constant_id = VSA_ID_KEEP) const float KEEP = 1.0;
 
 // Bound strict draws afresh in every stage.
 uint chance_key(uint group)
@@ -15,9 +14,10 @@ uint chance_key(uint group)
 }
 
 // ln c of a row minus its reference: plus a score it is ln(c w). A row that asks for nothing: MASKED.
-float row_offset(uint row)
+// `which` c: VSA_R_SCALE, that of this stage, or VSA_R_KEPT, that up to which the scan keeps.
+float row_offset(uint row, uint which)
 {
-    float scale = uintBitsToFloat(control[row_word(row, VSA_R_SCALE)]);
+    float scale = uintBitsToFloat(control[row_word(row, which)]);
     return scale > 0.0 ? log(scale) - order_value(control[row_word(row, VSA_R_MAX)]) : MASKED;
 }
 
@@ -43,10 +43,10 @@ bool is_sampled(float chance, uint hash_key, uint token)
     return chance > 0.0 && chance < 1.0 && chain(hash_key, token) <= chance_bits(chance);
 }
 
-// Whether this token can be read by any stage up to the next scan.
+// Whether a stage up to the next scan can read this token: log_chance is of the c that it keeps.
 bool is_kept(float log_chance, uint hash_key, uint token)
 {
-    float chance = chance_of(log_chance + log(KEEP));
+    float chance = chance_of(log_chance);
     return chance == 1.0 || is_sampled(chance, hash_key, token);
 }
 #endif

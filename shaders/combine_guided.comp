@@ -9,6 +9,7 @@
 #include "math.glsl"
 #include "output.glsl"
 #include "quantile.glsl"
+#include "carry.glsl"
 
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
 layout(constant_id = VSA_ID_KEEP) const float KEEP = 1.0;
@@ -28,8 +29,8 @@ const float HEAVY_GROWTH = 4.0;
 const float STRICT_MARGIN = 1.1;   // of c
 const float FEW_WANTED = 24.0;
 const float FEW_GROWTH = 2.0;
-// Up to this growth of c the last scan has kept every token; rounding may not cross it.
-#define KEPT_GROWTH (KEEP * 0.999)
+// Of the c up to which the last scan has kept every token; rounding may not cross it.
+const float KEPT_SURELY = 0.999;
 
 // What the next stage is asked for: a scale, or the sum that guide_solve turns into one.
 struct Wish {
@@ -317,10 +318,19 @@ void decide_row(uint row, uint group)
         d.status = DENSE_ON_MISS != 0u ? VSA_STATUS_EXACT : VSA_STATUS_MISSED;
     }
 
+    float need = 0.0;
+    if (CARRIES && d.status != VSA_STATUS_EXACT && !heavy) {
+        float whole = guide_of(row, 0.0).light;
+        need = own_squares / (whole * whole);
+        need = is_finite(need) ? need : 0.0;
+    }
     barrier();
     uint tid = gl_LocalInvocationID.x;
     for (uint quad = tid; CENTRED && quad < DV / 4; quad += WG) {
         partials[centre_at(row) + quad] = mean_shared[quad];
+    }
+    if (tid == 0u) {
+        control[row_word(row, VSA_R_NEED)] = floatBitsToUint(need);
     }
     if (d.status == 0u) {
         if (tid == 0u) {
@@ -329,16 +339,18 @@ void decide_row(uint row, uint group)
             control[word + VSA_R_WANTED] = d.wanted;
             control[word + VSA_R_STATUS] = 0u;
             atomicMax(control[group_word(group, VSA_G_EXTENDED)], push.round + 1u);
-        }
-        float kept = uintBitsToFloat(control[row_word(row, VSA_R_KEPT)]);
-        if (BOUND == VSA_BOUND_IS_STRICT || guide.scale > KEPT_GROWTH * kept) {
-            request_scan(group);
+            float kept = uintBitsToFloat(control[word + VSA_R_KEPT]);
+            if (BOUND == VSA_BOUND_IS_STRICT || guide.scale > KEPT_SURELY * kept) {
+                control[word + VSA_R_KEPT] = floatBitsToUint(guide.scale * KEEP);
+                request_scan(group);
+            }
         }
         request_samples(group);
     } else if (d.status == VSA_STATUS_EXACT) {
         if (tid == 0u) {
             uint word = row_word(row, 0u);
             control[word + VSA_R_SCALE] = 0u;   // asks for nothing any more
+            control[word + VSA_R_KEPT] = 0u;
             control[word + VSA_R_OLD] = s.count;
             control[word + VSA_R_GRANTED] = s.count;
             control[word + VSA_R_WANTED] = d.wanted;

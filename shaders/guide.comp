@@ -11,6 +11,7 @@ layout(constant_id = VSA_ID_STATE_STRIDE) const uint STATE_STRIDE = 0;
 layout(constant_id = VSA_ID_MAX_SAMPLES) const uint MAX_SAMPLES = 0;
 layout(constant_id = VSA_ID_PROBE_OFFSET) const uint PROBE_OFFSET = 0;
 layout(constant_id = VSA_ID_NEGLIGIBLE) const float NEGLIGIBLE = 0.0;
+layout(constant_id = VSA_ID_KEEP) const float KEEP = 1.0;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_STATE) readonly buffer State { float state[]; };
@@ -18,6 +19,7 @@ layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { float pa
 
 #include "guide.glsl"
 #include "probe.glsl"
+#include "carry.glsl"
 
 shared uint bins_shared[VSA_GUIDE_BINS];
 
@@ -65,6 +67,13 @@ float count_bins(uint row, uint step)
     return reference;
 }
 
+// What is known of the row's query head.
+Carried carried_of(uint row)
+{
+    uint word = carry_word(row / (push.query_count * Q_HEADS), row % Q_HEADS);
+    return Carried(state[word], state[word + 1u]);
+}
+
 void main()
 {
     uint row = gl_WorkGroupID.y + push.first_y;
@@ -75,12 +84,21 @@ void main()
     float reference = count_bins(row, probe_make(group).step);
     float limit = min(float(guide_candidates(group)) / 4.0, float(MAX_SAMPLES));
     Guide guide = guide_open(row, float(control[group_word(group, VSA_G_BASE)]), limit, NEGLIGIBLE);
+    float keep = KEEP;
+    Carried carried = Carried(0.0, 0.0);
+    if (CARRIES) {
+        carried = carried_of(row);
+    }
+    if (carried.deviation > 0.0 && guide.found) {
+        guide = guide_carried(row, guide, carry_squares(carried), limit);
+        keep = min(KEEP, CARRY_KEEP);
+    }
     float radius = STATE_STRIDE != 0u ? largest_norm(group) : 0.0;
     if (gl_LocalInvocationID.x == 0u) {
-        uint scale = floatBitsToUint(guide.found ? guide.scale : 0.0);
+        float scale = guide.found ? guide.scale : 0.0;
         control[row_word(row, VSA_R_MAX)] = order_key(reference);
-        control[row_word(row, VSA_R_SCALE)] = scale;
-        control[row_word(row, VSA_R_KEPT)] = scale;
+        control[row_word(row, VSA_R_SCALE)] = floatBitsToUint(scale);
+        control[row_word(row, VSA_R_KEPT)] = floatBitsToUint(scale * keep);
         control[row_word(row, VSA_R_RADIUS)] = floatBitsToUint(radius);
         if (!guide.found) {
             control[row_word(row, VSA_R_STATUS)] = VSA_STATUS_EXACT;

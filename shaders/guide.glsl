@@ -152,6 +152,21 @@ Guide guide_open(uint row, float base, float limit, float negligible)
     return !wanted.found || wanted.scale > most.scale ? most : wanted;
 }
 
+// Stage 0 with a carried budget: the c for `squares` (relative to the square of all weight), no smaller
+// than that of `open`, and no more than `limit` tokens.
+Guide guide_carried(uint row, Guide open, float squares, float limit)
+{
+    float whole = guide_of(row, 0.0).light;
+    Guide wanted = guide_solve(row, GUIDE_SQUARES, squares * whole * whole);
+    if (!wanted.found || wanted.scale <= open.scale) {
+        return open;
+    }
+    if (guide_tokens(wanted) > limit) {
+        return guide_solve(row, GUIDE_TOKENS, limit);
+    }
+    return wanted;
+}
+
 // Half of the candidates or more: streaming everything is cheaper.
 bool guide_is_dense(Guide guide, uint candidates)
 {

@@ -62,7 +62,7 @@ void main()
         sampled_count = 0u;
     }
     for (uint head = tid; head < GROUP; head += WG) {
-        offset_shared[head] = row_offset(group * GROUP + head);
+        offset_shared[head] = row_offset(group * GROUP + head, VSA_R_SCALE);
     }
     barrier();
     uint word = group * (TOKEN_STRIDE / 32) + first / 32u;

@@ -35,7 +35,6 @@ void write_counts(uint group, uint heavy, uint sampled)
     uint length = control[group_word(group, VSA_G_LENGTH)];
     uint candidates = control[group_word(group, VSA_G_WINDOW)] -
                       control[group_word(group, VSA_G_SINK_END)];
-    bool scanned = control[group_word(group, VSA_G_SCANNED)] == push.round;
     control[group_word(group, VSA_G_TOP_K)] = heavy;
     control[group_word(group, VSA_G_RESIDUAL)] = candidates - heavy;
     control[group_word(group, VSA_G_DRAWN)] = sampled;
@@ -52,9 +51,6 @@ void write_counts(uint group, uint heavy, uint sampled)
             control[word + VSA_R_OLD] = 0u;
             control[word + VSA_R_GRANTED] = sampled;
             control[word + VSA_R_GATHERED] += gathered;
-            if (scanned) {
-                control[word + VSA_R_KEPT] = control[word + VSA_R_SCALE];
-            }
         }
     }
 }
@@ -86,7 +82,7 @@ void main()
         total_sampled = 0u;
     }
     for (uint head = tid; head < GROUP; head += WG) {
-        offset_shared[head] = row_offset(group * GROUP + head);
+        offset_shared[head] = row_offset(group * GROUP + head, VSA_R_SCALE);
     }
     uint word = group * (TOKEN_STRIDE / 32) + first / 32u;
     uint words = min(MARK_WORDS, (length - first + 31u) / 32u);

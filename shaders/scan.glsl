@@ -13,7 +13,7 @@ struct Scan {
     uint hash_key;
 };
 
-float scan_offset[HEAD_BLOCK];   // ln c - reference, by head
+float scan_offset[HEAD_BLOCK];   // ln (c to keep) - reference, by head
 
 Scan scan_make(uint group, uint first_row, uint heads, uint first)
 {
@@ -25,7 +25,7 @@ Scan scan_make(uint group, uint first_row, uint heads, uint first)
     s.window = control[group_word(group, VSA_G_WINDOW)];
     s.hash_key = chance_key(group);
     for (uint head = 0; head < HEAD_BLOCK; head++) {
-        scan_offset[head] = head < heads ? row_offset(first_row + head) : MASKED;
+        scan_offset[head] = head < heads ? row_offset(first_row + head, VSA_R_KEPT) : MASKED;
     }
     return s;
 }

@@ -140,12 +140,15 @@
 #define VSA_ID_SAMPLED_OFFSET  81  /* bits of sampled tokens */
 #define VSA_ID_OWN_QUERIES     82  /* compact scorers: every invocation holds the queries itself */
 #define VSA_ID_NEGLIGIBLE      83  /* f32, guided: share of the weight that needs no samples at first */
-#define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again */
+#define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again,
+                                  where nothing is known of the head */
 #define VSA_ID_ARGS_SETS       85  /* sets of dispatch arguments that the method uses */
 #define VSA_ID_HEADS_TOGETHER  86  /* the heads of a token lie side by side in K */
 #define VSA_ID_QUERY_CHUNKS    87  /* times 8 channels of queries that an invocation of attend, score
                                   and scan holds itself; more are in shared memory */
-#define VSA_ID_COUNT           88
+#define VSA_ID_CARRY_OFFSET    88  /* words into STATE: guided, what each head needed in its last step
+                                  [sequence][q_head]; VSA_CARRY_NONE */
+#define VSA_ID_COUNT           89
 
 /* ---- attend: where the tokens of a workgroup come from ---- */
 #define VSA_ITEMS_RANGE   0   /* split x: chunk_tokens consecutive tokens */
@@ -170,6 +173,8 @@
 #define VSA_GUIDE_BINS     512   /* guided: 16 bins per nat below the row's maximum */
 #define VSA_GUIDE_STEP     16
 #define VSA_HEAVY          0.5   /* guided: a token of this probability is read surely */
+#define VSA_CARRY_NONE     0xffffffffu
+#define VSA_CARRY_WORDS    2     /* per query head: mean and deviation */
 #define VSA_HASH_START     0x9e3779b9u /* key(r) of "Guided" */
 #define VSA_PROBE_START    0x3c6ef372u /* key(r) of "Probe" */
 #define VSA_PROBE_RUN      8     /* neighbouring tokens of the probe: 32 bytes of a word each */
@@ -248,7 +253,8 @@
 #define VSA_R_GATHERED   7   /* rows of V gathered so far */
 #define VSA_R_FLAGS      8
 #define VSA_R_RADIUS     9   /* strict guided: f32 largest |v| */
-#define VSA_R_KEPT       10  /* guided: f32 c of the last scan */
+#define VSA_R_KEPT       10  /* guided: f32 the largest c whose samples the last scan has kept */
+#define VSA_R_NEED       11  /* guided: f32 what the row needed, A* relative to T_0^2; 0: not known */
 #define VSA_R_WORDS      12
 
 /* ---- push constants ---- */

@@ -11,7 +11,8 @@
 enum {
     NEEDS_SPARSE = 1, NEEDS_EXACT_SCORES, NEEDS_COMPACT, NEEDS_COMPACT_SCORES, NEEDS_EXACT_SCAN,
     NEEDS_COMPACT_SCAN, NEEDS_KEYS, NEEDS_PAGES, NEEDS_RANKS, NEEDS_REFINE, NEEDS_TOP_P,
-    NEEDS_DRAWS, NEEDS_MOMENTS, NEEDS_GUIDED, NEEDS_COMBINE, NEEDS_NORMS
+    NEEDS_DRAWS, NEEDS_MOMENTS, NEEDS_GUIDED, NEEDS_COMBINE, NEEDS_NORMS,
+    NEEDS_CARRY
 };
 
 /* One row per kernel. */
@@ -67,6 +68,8 @@ static const kernel_info kernels[VSAI_KERNELS] = {
     [VSAI_KERNEL_APPEND] = {.shader = "append", .workgroup = 128, .reads_kv = 1},
     [VSAI_KERNEL_NORMS] = {.shader = "norms", .workgroup = 64, .reads_kv = 1,
                            .needs = NEEDS_NORMS},
+    [VSAI_KERNEL_LEARN] = {.shader = "learn", .workgroup = 64, .needs = NEEDS_CARRY},
+    [VSAI_KERNEL_FORGET] = {.shader = "forget", .workgroup = 64, .needs = NEEDS_CARRY},
     [VSAI_KERNEL_KEYS] = {.shader = "keys", .workgroup = 64, .reads_kv = 1, .needs = NEEDS_KEYS},
     [VSAI_KERNEL_PAGES] = {.shader = "pages", .workgroup = 32, .reads_kv = 1,
                            .needs = NEEDS_PAGES},
@@ -106,6 +109,8 @@ static int method_has(const vsai_shape *shape, int needs)
         return shape->info.policy.method != VSA_METHOD_DENSE && !shape->method.guided;
     case NEEDS_NORMS:
         return shape->norm_blocks != 0;
+    case NEEDS_CARRY:
+        return shape->carries;
     case NEEDS_MOMENTS:
         return shape->method.ranks && shape->method.samples;
     default:

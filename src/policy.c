@@ -133,5 +133,15 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
         return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "top_p is %g, must be in (0, 1]",
                          (double)policy->top_p);
     }
+    if (policy->carry_budget > 1) {
+        return vsai_fail(log, VSA_ERROR_INVALID_ARGUMENT, "carry_budget is %u, must be 0 or 1",
+                         policy->carry_budget);
+    }
+    if (policy->carry_budget != 0 &&
+        (policy->method != VSA_METHOD_GUIDED || policy->bound != VSA_BOUND_CLT)) {
+        return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
+                         "carry_budget is for method guided with bound clt: a sample of known size "
+                         "is all that the others can start with");
+    }
     return vsai_method(policy->method).samples ? check_sampling(policy, log) : VSA_SUCCESS;
 }

@@ -407,6 +407,9 @@ static void record_fallback(recorder *r)
     dispatch_indirect(r, VSAI_KERNEL_ATTEND_DENSE, &r->dense, VSA_ARGS_DENSE);
     barrier_stage(r);
     dispatch(r, VSAI_KERNEL_FINISH, 1, r->groups * r->shape->group, r->shape->info.q_heads, 1);
+    if (r->shape->carries) {
+        dispatch(r, VSAI_KERNEL_LEARN, 1, r->push.sequence_count, 1, 1);
+    }
 }
 
 static void record_dense(recorder *r)
@@ -430,11 +433,15 @@ static void record_state(recorder *r, uint32_t tokens)
     }
     barrier_stage(r);
     r->push.new_tokens = tokens;
+    if (r->shape->carries) {
+        dispatch(r, VSAI_KERNEL_FORGET, 1, r->push.sequence_count, 1, 1);
+        barrier_stage(r);   /* all of these write `state` */
+    }
     if (r->shape->norm_blocks != 0) {
         dispatch(r, VSAI_KERNEL_NORMS, tokens / VSA_NORM_BLOCK + 2, cells, 1, VSA_NORM_BLOCK);
     }
     if (r->shape->norm_blocks != 0 && r->shape->keys_stride != 0) {
-        barrier_stage(r);   /* both write `state` */
+        barrier_stage(r);
     }
     if (r->shape->keys_stride != 0 && r->shape->info.policy.scorer == VSA_SCORER_PAGE) {
         dispatch(r, VSAI_KERNEL_PAGES, tokens / VSA_PAGE_TOKENS + 2, cells, 1, VSA_PAGE_TOKENS);

@@ -295,6 +295,20 @@ static void size_keys(vsai_shape *shape)
     shape->state_size += (uint64_t)info->max_sequences * info->kv_heads * blocks * words * 4;
 }
 
+/* `state`, last: what each query head needed; shaders/carry.glsl. */
+static void size_carry(vsai_shape *shape)
+{
+    const vsa_plan_create_info *info = &shape->info;
+
+    shape->constants[VSA_ID_CARRY_OFFSET] = VSA_CARRY_NONE;
+    if (info->policy.carry_budget != 0 && shape->method.guided) {
+        shape->constants[VSA_ID_CARRY_OFFSET] = (uint32_t)(shape->state_size / 4);
+        shape->carries = 1;
+        shape->state_size += (uint64_t)info->max_sequences * info->q_heads * VSA_CARRY_WORDS *
+                             sizeof(uint32_t);
+    }
+}
+
 static void size_lists(vsai_shape *shape)
 {
     const vsa_plan_create_info *info = &shape->info;
@@ -651,6 +665,7 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     shape->quant = vsai_is_quantised(info->kv.k.dtype) || vsai_is_quantised(info->kv.v.dtype);
     size_lists(shape);
     size_keys(shape);
+    size_carry(shape);
     if (shape->state_size > limits->max_storage_range) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
                          "state takes %llu bytes, device limit maxStorageBufferRange is %u: lower "

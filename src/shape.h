@@ -37,6 +37,7 @@ typedef struct vsai_shape {
     uint32_t norm_blocks;          /* per (sequence, KV head) in `state`; 0 = no state */
     uint32_t padded;               /* channels of a rotated key */
     uint32_t keys_stride;          /* words per (sequence, KV head) in `state`; 0 = exact scorer */
+    int      carries;              /* a word per query head in `state` */
     uint32_t norms;                /* VSA_NORMS_... */
     int      is_cpu;
     uint32_t segments;             /* 1 or VSA_MAX_SEGMENTS */

@@ -102,6 +102,7 @@ static vsa_policy policy(input *in)
     p.epsilon = real(in);
     p.delta = real(in);
     p.value_floor = real(in);
+    p.carry_budget = number(in);
     return p;
 }
 

@@ -155,6 +155,19 @@ harness_row harness_locate(const harness_data *data, uint32_t row)
 
 /* ------------------------------------------------------------------ running */
 
+vsa_result harness_data_write(vsa_session *session, const harness_data *data)
+{
+    vsa_result status = VSA_SUCCESS;
+    for (uint32_t s = 0; s < data->sequence_count && status == VSA_SUCCESS; s++) {
+        status = vsa_session_write_kv(session, 0, s, 0, data->plan.max_tokens,
+                                      harness_k(data, s, 0, 0),
+                                      (size_t)data->plan.max_tokens * data->plan.head_dim_k,
+                                      harness_v(data, s, 0, 0),
+                                      (size_t)data->plan.max_tokens * data->plan.head_dim_v);
+    }
+    return status;
+}
+
 vsa_result harness_data_session(vsa_standalone *standalone, const harness_data *data,
                                 vsa_kv_order order, uint32_t page_shuffle,
                                 uint32_t index_capacity, vsa_session **out_session)
@@ -163,12 +176,8 @@ vsa_result harness_data_session(vsa_standalone *standalone, const harness_data *
                                      .page_shuffle = page_shuffle,
                                      .index_capacity = index_capacity };
     vsa_result status = vsa_session_create(standalone, &info, out_session);
-    for (uint32_t s = 0; s < data->sequence_count && status == VSA_SUCCESS; s++) {
-        status = vsa_session_write_kv(*out_session, 0, s, 0, data->plan.max_tokens,
-                                      harness_k(data, s, 0, 0),
-                                      (size_t)data->plan.max_tokens * data->plan.head_dim_k,
-                                      harness_v(data, s, 0, 0),
-                                      (size_t)data->plan.max_tokens * data->plan.head_dim_v);
+    if (status == VSA_SUCCESS) {
+        status = harness_data_write(*out_session, data);
     }
     if (status != VSA_SUCCESS) {
         vsa_session_destroy(*out_session);

@@ -53,6 +53,9 @@ harness_row harness_locate(const harness_data *data, uint32_t row);
 
 /* ------------------------------------------------------------------ running */
 
+/* K and V of all sequences, from the first token on. */
+vsa_result harness_data_write(vsa_session *session, const harness_data *data);
+
 /* A session for the data's plan with K and V written. */
 vsa_result harness_data_session(vsa_standalone *standalone, const harness_data *data,
                                 vsa_kv_order order, uint32_t page_shuffle,

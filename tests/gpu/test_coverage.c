@@ -100,7 +100,8 @@ static void check_data(const harness_data *data, const char *name)
     free(truths);
 }
 
-static void check_synthetic(harness_scores scores, double spread, const char *name)
+static void check_synthetic(harness_scores scores, double spread, vsa_method method,
+                            const char *name)
 {
     enum { SEQUENCES = 8, QUERIES = 4 };
     uint32_t lengths[SEQUENCES];
@@ -110,9 +111,10 @@ static void check_synthetic(harness_scores scores, double spread, const char *na
     vsa_plan_create_info plan = {
         .head_dim_k = 32, .head_dim_v = 32, .q_heads = 4, .kv_heads = 4,
         .max_sequences = SEQUENCES, .max_queries = QUERIES, .max_tokens = 1200,
-        .policy = { .method = VSA_METHOD_VATTENTION, .sink_tokens = 32, .window_tokens = 32,
+        .policy = { .method = method, .sink_tokens = 32, .window_tokens = 32,
                     .top_k_fraction = 0.02f, .base_samples = 64, .base_fraction = 0.025f,
-                    .base_max_samples = 256, .epsilon = (float)EPSILON, .delta = (float)DELTA } };
+                    .base_max_samples = 256, .epsilon = (float)EPSILON, .delta = (float)DELTA,
+                    .carry_budget = method == VSA_METHOD_GUIDED } };
     harness_data *data = harness_data_make(&plan, SEQUENCES, QUERIES, lengths, &(harness_fill){
         .scores = scores, .spread = spread, .value_mean = 1, .seed = 51 });
     check_data(data, name);
@@ -122,25 +124,32 @@ static void check_synthetic(harness_scores scores, double spread, const char *na
 static void gaussian(void **state)
 {
     (void)state;
-    check_synthetic(HARNESS_GAUSSIAN, 2, "gaussian");
+    check_synthetic(HARNESS_GAUSSIAN, 2, VSA_METHOD_VATTENTION, "gaussian");
 }
 
 static void uniform(void **state)
 {
     (void)state;
-    check_synthetic(HARNESS_UNIFORM, 1, "uniform");
+    check_synthetic(HARNESS_UNIFORM, 1, VSA_METHOD_VATTENTION, "uniform");
 }
 
 static void heavy_tailed(void **state)
 {
     (void)state;
-    check_synthetic(HARNESS_HEAVY, 1, "heavy");
+    check_synthetic(HARNESS_HEAVY, 1, VSA_METHOD_VATTENTION, "heavy");
 }
 
 static void local(void **state)
 {
     (void)state;
-    check_synthetic(HARNESS_LOCAL, 1, "local");
+    check_synthetic(HARNESS_LOCAL, 1, VSA_METHOD_VATTENTION, "local");
+}
+
+/* Every step after the first begins with what the steps before needed. */
+static void carried(void **state)
+{
+    (void)state;
+    check_synthetic(HARNESS_GAUSSIAN, 1, VSA_METHOD_GUIDED, "carried");
 }
 
 /* ------------------------------------------------------------------ recorded */
@@ -244,7 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gaussian),     cmocka_unit_test(uniform),
         cmocka_unit_test(heavy_tailed), cmocka_unit_test(local),
-        cmocka_unit_test(recorded),
+        cmocka_unit_test(carried),      cmocka_unit_test(recorded),
     };
     return cmocka_run_group_tests_name("coverage", tests, harness_setup, harness_teardown);
 }

@@ -27,12 +27,14 @@ static harness_data *data_of(const vsa_plan_create_info *plan, double spread)
 typedef struct expected_group {
     double *logits[8];
     ref_row_result results[8];
+    double needs[8];   /* of policies with carry_budget */
     ref_guided_draw draw;
     uint32_t heads;
 } expected_group;
 
+/* `carried` (by head) may be NULL. */
 static void expect_group(const harness_data *data, uint32_t row, uint64_t seed, uint32_t stream,
-                         expected_group *e)
+                         const ref_carried *carried, expected_group *e)
 {
     harness_row at = harness_locate(data, row);
     e->heads = data->plan.q_heads / data->plan.kv_heads;
@@ -44,7 +46,11 @@ static void expect_group(const harness_data *data, uint32_t row, uint64_t seed, 
                               .head_dim = DIM, .length = at.length,
                               .key = { .seed = seed, .stream = stream, .sequence = at.sequence,
                                        .kv_head = at.kv_head, .length = at.length } };
-    ref_decode_guided(&data->plan.policy, &group, e->results, &e->draw);
+    if (carried != NULL) {
+        ref_decode_carrying(&data->plan.policy, &group, carried, e->needs, e->results, &e->draw);
+    } else {
+        ref_decode_guided(&data->plan.policy, &group, e->results, &e->draw);
+    }
 }
 
 static void free_group(expected_group *e)
@@ -145,7 +151,7 @@ static void guided_is_the_reference(void **state)
             harness_result result = harness_run(session, data, 0, seed, 3, plan.max_tokens);
             for (uint32_t first = 0; first < result.row_count; first += 3) {
                 expected_group e;
-                expect_group(data, first, seed, 3, &e);
+                expect_group(data, first, seed, 3, NULL, &e);
                 uint32_t length = harness_locate(data, first).length;
                 for (uint32_t h = 0; h < 3; h++, rows++) {
                     uint32_t row = first + h;
@@ -213,6 +219,67 @@ static void guided_is_the_reference(void **state)
         vsa_session_destroy(session);
         harness_data_free(data);
     }
+}
+
+/* Steps that begin with what the steps before needed: the reference's samples, from one query on to
+ * the next, most rows done with the first; nothing is known of a sequence that begins anew. */
+static void budgets_are_carried(void **state)
+{
+    (void)state;
+    enum { STEPS = 8, HEADS = 6, GROUP = 3, LEARNT = 3, TOKENS = 6000 };
+    vsa_plan_create_info plan = plan_of(VSA_METHOD_GUIDED, VSA_BOUND_CLT, VSA_TARGET_OUTPUT);
+    plan.policy.carry_budget = 1;
+    plan.policy.base_samples = 32;
+    plan.policy.base_fraction = 0;
+    plan.max_sequences = 2;
+    plan.max_tokens = TOKENS;
+    harness_data *data = harness_data_make(&plan, 2, QUERIES, (uint32_t[]){ TOKENS, 4000 },
+                                           &(harness_fill){ .spread = 1, .value_mean = 1.0,
+                                                            .seed = 79 });
+    vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, TOKENS);
+    ref_carried carried[2][HEADS] = { 0 };
+    uint32_t rows = 0, same = 0, late = 0, once = 0, cold_once = 0;
+    for (uint64_t seed = 0; seed < 2 * STEPS; seed++) {
+        if (seed == STEPS) {   /* the same cache, written anew */
+            check_ok(harness_data_write(session, data));
+            memset(carried, 0, sizeof carried);
+        }
+        harness_result result = harness_run(session, data, 0, seed, 5, TOKENS);
+        for (uint32_t first = 0; first < result.row_count; first += GROUP) {
+            const harness_row at = harness_locate(data, first);
+            ref_carried *heads = &carried[at.sequence][at.head];
+            expected_group e;
+            expect_group(data, first, seed, 5, heads, &e);
+            for (uint32_t h = 0; h < GROUP; h++, rows++) {
+                const vsa_certificate *got = &result.certificates[first + h];
+                const ref_row_result *want = &e.results[h];
+                assert_int_equal(VSA_CERTIFICATE_STATUS(got->status), VSA_CERTIFICATE_MET);
+                if (want->status == VSA_CERTIFICATE_MET
+                    && same_indices(&result, first + h, &e.draw, at.length)) {
+                    same++;
+                    assert_int_equal(got->gathered_tokens, want->gathered_tokens);
+                    check_between(got->error_bound, 0.995 * want->error, 1.005 * want->error);
+                }
+                if (at.query == QUERIES - 1) {
+                    /* The device's own error: its f32 quantiles are off by up to 0.5%, and a
+                     * budget that is off by as much would be another sample. */
+                    double off = want->error / (double)got->error_bound;
+                    ref_carry_learn(&heads[h], e.needs[h] * off * off);
+                }
+                int at_once = got->gathered_tokens == got->exact_tokens + got->sampled_tokens;
+                late += seed % STEPS >= LEARNT;
+                once += at_once && seed % STEPS >= LEARNT;
+                cold_once += at_once && seed % STEPS == 0;
+            }
+            free_group(&e);
+        }
+        harness_result_free(&result);
+    }
+    check_that(same * 10 >= rows * 8, "%u of %u rows as the reference", same, rows);
+    check_that(cold_once == 0, "%u rows needed no extension in a first step", cold_once);
+    check_that(once * 10 >= late * 8, "%u of %u rows done at once", once, late);
+    vsa_session_destroy(session);
+    harness_data_free(data);
 }
 
 /* Every row within epsilon of the truth: nothing in `strict` is approximate. */
@@ -409,6 +476,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guided_is_the_reference),
         cmocka_unit_test(strict_denominator_is_the_reference),
+        cmocka_unit_test(budgets_are_carried),
         cmocka_unit_test(strict_holds),
         cmocka_unit_test(top_p_is_the_smallest_set),
         cmocka_unit_test(equal_scores),

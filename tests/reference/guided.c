@@ -191,11 +191,13 @@ static double clt(const vsa_policy *policy, const ref_group *group, const sample
 
 /* Bound clt: the next stage's scale, and in *wanted that without a margin. */
 static ref_scale clt_scale(const vsa_policy *policy, const ref_bins *bins, double c, int few,
-                           uint32_t stage, double error, ref_scale *wanted)
+                           uint32_t stage, double error, ref_scale *wanted, double *need)
 {
     double epsilon = (double)policy->epsilon, ratio = epsilon / error;
     double more = stage + 1 < STAGES ? 1 + margin[stage] : 1;
     double A = ref_scale_of(bins, c).squares, own = A * ratio * ratio;
+    double whole = ref_scale_of(bins, 0).light;
+    *need = own / (whole * whole);
     if (error > epsilon && (few || A <= 0)) {
         ref_scale enough = ref_scale_for_samples(bins, REF_FEW_WANTED);
         *wanted = ref_scale_of(bins, fmax(enough.c, FEW_GROWTH * c));
@@ -328,9 +330,11 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
         wanted = ref_scale_of(&bins, next / STRICT_MARGIN);
     } else {
         size2 = clt(policy, group, s, draw->sample_count, e);
-        e->next = clt_scale(policy, &bins, c, few, stage, e->error, &wanted);
+        e->next = clt_scale(policy, &bins, c, few, stage, e->error, &wanted,
+                            &e->need);
     }
     if (policy->target == VSA_TARGET_DENOMINATOR) {
+        e->need = 0;
         e->error = 0;
         size2 = 1;
     }
@@ -351,9 +355,9 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
 
 /* ------------------------------------------------------------------ the group */
 
-/* Stage 0: every row's scale, 0 where it is dense. Returns how many are not. */
-static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, double *c,
-                             ref_row_result *out)
+/* Stage 0: every row's scale, 0 where it is dense. Returns how many are not. `carried` may be NULL. */
+static uint32_t first_scales(const vsa_policy *policy, const ref_group *group,
+                             const ref_carried *carried, double *c, ref_row_result *out)
 {
     ref_exact_set set;
     ref_probe probe;
@@ -365,8 +369,12 @@ static uint32_t first_scales(const vsa_policy *policy, const ref_group *group, d
     for (uint32_t head = 0; head < group->heads && base > 0; head++) {
         ref_bins bins;
         ref_bins_count(&probe, group->logits[head], &bins);
-        c[head] = ref_first_scale(&bins, base, fmin(candidates / 4.0, ref_sample_limit(policy)),
-                                  negligible).c;
+        double limit = fmin(candidates / 4.0, ref_sample_limit(policy));
+        ref_scale first = ref_first_scale(&bins, base, limit, negligible);
+        if (carried != NULL && carried[head].deviation > 0 && first.c > 0) {
+            first = ref_carried_scale(&bins, &first, &carried[head], limit);
+        }
+        c[head] = first.c;
         out[head].flags = c[head] > 0 ? 0 : VSA_CERTIFICATE_UNATTAINABLE;
         open += c[head] > 0;
     }
@@ -403,14 +411,15 @@ static void record(const vsa_policy *policy, const ref_group *group, const ref_g
     out->log_normaliser = e->shift + log(e->denominator);
 }
 
-void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row_result *out,
-                       ref_guided_draw *last)
+/* `carried` and `needs` (by head) may be NULL. */
+static void decode(const vsa_policy *policy, const ref_group *group, const ref_carried *carried,
+                   double *needs, ref_row_result *out, ref_guided_draw *last)
 {
     double *c = calloc(group->heads, sizeof *c);
     double(*centre)[REF_MAX_DIM] = calloc(group->heads, sizeof *centre);
     ref_guided_draw draw = { 0 };
     memset(out, 0, group->heads * sizeof *out);
-    uint32_t extended = first_scales(policy, group, c, out);
+    uint32_t extended = first_scales(policy, group, carried, c, out);
     for (uint32_t stage = 0; stage < STAGES && extended > 0; stage++) {
         ref_guided_draw_free(&draw);
         ref_guided_draw_stage(policy, group, c, stage, &draw);
@@ -423,6 +432,9 @@ void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row
             ref_guided_evaluate(policy, group, head, &draw, c[head], centre[head], stage, &e);
             record(policy, group, &draw, stage, &e, &out[head]);
             memcpy(centre[head], e.light_mean, sizeof centre[head]);
+            if (needs != NULL) {
+                needs[head] = e.action == REF_ACTION_DENSE ? 0 : e.need;
+            }
             if (e.action == REF_ACTION_EXTEND) {
                 c[head] = e.next.c;
                 extended++;
@@ -444,4 +456,18 @@ void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row
     }
     free(centre);
     free(c);
+}
+
+void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row_result *out,
+                       ref_guided_draw *last)
+{
+    decode(policy, group, NULL, NULL, out, last);
+}
+
+void ref_decode_carrying(const vsa_policy *policy, const ref_group *group,
+                         const ref_carried *carried, double *needs, ref_row_result *out,
+                         ref_guided_draw *last)
+{
+    memset(needs, 0, group->heads * sizeof *needs);
+    decode(policy, group, carried, needs, out, last);
 }

@@ -329,6 +329,7 @@ typedef struct ref_guided_estimate {
     double     error;            /* certified */
     uint32_t   flags;
     uint32_t   wanted;           /* tokens of this budget, before margin and max_samples */
+    double     need;             /* A* relative to T_0^2, bound clt; 0 or not finite: not known */
     ref_scale  next;             /* of the next stage */
     ref_action action;
 } ref_guided_estimate;
@@ -343,9 +344,27 @@ void ref_guided_evaluate(const vsa_policy *policy, const ref_group *group, uint3
                          const ref_guided_draw *draw, double c, const double *centre,
                          uint32_t stage, ref_guided_estimate *out);
 
+/* What is known of a query head's needs; deviation 0: nothing. */
+typedef struct ref_carried {
+    double mean, deviation;   /* of ln need */
+} ref_carried;
+
+void ref_carry_learn(ref_carried *carried, double need);
+/* A* relative to T_0^2 of the next step; something must be known. */
+double ref_carry_squares(const ref_carried *carried);
+
+/* Stage 0 with a carried budget: at least `open`, no more than `limit` tokens. */
+ref_scale ref_carried_scale(const ref_bins *bins, const ref_scale *open,
+                            const ref_carried *carried, double limit);
+
 /* Every row of the group. `last`, if not NULL, receives the draw of the last stage (the caller
  * frees it); its arrays are NULL when the group began densely. */
 void ref_decode_guided(const vsa_policy *policy, const ref_group *group, ref_row_result *out,
                        ref_guided_draw *last);
+
+/* The same with carry_budget: `carried` is by head and `needs` receives what there is to learn. */
+void ref_decode_carrying(const vsa_policy *policy, const ref_group *group,
+                         const ref_carried *carried, double *needs, ref_row_result *out,
+                         ref_guided_draw *last);
 
 #endif

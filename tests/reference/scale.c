@@ -133,3 +133,14 @@ ref_scale ref_first_scale(const ref_bins *bins, double base, double limit, doubl
     }
     return wanted.c <= 0 || wanted.c > most.c ? most : wanted;
 }
+
+ref_scale ref_carried_scale(const ref_bins *bins, const ref_scale *open,
+                            const ref_carried *carried, double limit)
+{
+    double whole = sums_from(bins, 0).light;
+    ref_scale wanted = ref_scale_for_squares(bins, ref_carry_squares(carried) * whole * whole);
+    if (wanted.c <= open->c) {
+        return *open;
+    }
+    return wanted.tokens > limit ? ref_scale_for_tokens(bins, limit) : wanted;
+}

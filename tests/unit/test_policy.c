@@ -121,6 +121,15 @@ static void what_is_wrong_is_named(void **state)
         check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "value_floor");
     }
     policy = good;
+    policy.carry_budget = 1;
+    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "method guided");
+    policy.method = VSA_METHOD_GUIDED;
+    policy.bound = VSA_BOUND_STRICT;
+    check_refusal(policy, VSA_ERROR_UNSUPPORTED_CONFIG, "bound clt");
+    policy.bound = VSA_BOUND_CLT;
+    policy.carry_budget = 2;
+    check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "carry_budget");
+    policy = good;
     policy.target = (vsa_target)9;
     check_refusal(policy, VSA_ERROR_INVALID_ARGUMENT, "target");
     policy = good;

@@ -79,6 +79,8 @@ tool_options bench_case_options(const bench_case *entry, const tool_options *opt
     tool_options result = *options;
 
     result.method = entry->method;
+    result.carry_budget = options->carry_budget && entry->method == VSA_METHOD_GUIDED &&
+                          options->bound == VSA_BOUND_CLT;
     result.scorer = entry->scorer;
     return result;
 }

@@ -164,6 +164,7 @@ static void add_settings(const bench_run *run, cJSON *object)
     cJSON_AddNumberToObject(object, "epsilon", options->epsilon);
     cJSON_AddNumberToObject(object, "delta", options->delta);
     cJSON_AddNumberToObject(object, "value_floor", options->value_floor);
+    cJSON_AddBoolToObject(object, "carry_budget", options->carry_budget);
     cJSON_AddStringToObject(object, "on_miss", options_on_miss_name(options->on_miss));
     cJSON_AddNumberToObject(object, "repeat", options->repeat);
     cJSON_AddItemToObject(object, "tuning", make_tuning(&run->tuning));

@@ -4,7 +4,9 @@
 
 #include "platform.h"
 
-enum { CHUNK_TOKENS = 2048, MAX_WARM_UPS = 1000, FIRST_WARM_UP = 1 << 20 };
+/* A layer that carries budgets has seen LEARNING_STEPS steps: a step in the middle of a decode is what
+ * is measured. */
+enum { CHUNK_TOKENS = 2048, MAX_WARM_UPS = 1000, FIRST_WARM_UP = 1 << 20, LEARNING_STEPS = 8 };
 
 static const double warm_up_seconds = 0.1;
 
@@ -151,7 +153,8 @@ vsa_result bench_session_step(const bench_context *context, const bench_session 
 vsa_result bench_session_warm_up(const bench_context *context, const bench_session *session)
 {
     const double start = platform_seconds();
-    const uint32_t least = session->layers > 2 ? session->layers : 2;
+    const uint32_t each = context->options->carry_budget ? LEARNING_STEPS : 1;
+    const uint32_t least = session->layers * each > 2 ? session->layers * each : 2;
     vsa_result result = VSA_SUCCESS;
 
     for (uint32_t i = 0; i < MAX_WARM_UPS && result == VSA_SUCCESS; i++) {

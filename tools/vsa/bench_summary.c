@@ -64,6 +64,9 @@ const char *bench_summary_policy(const bench_run *run, char text[BENCH_SETTINGS_
         used += snprintf(text + used, BENCH_SETTINGS_SIZE - (size_t)used, ", value floor %g",
                          options->value_floor);
     }
+    if (options->carry_budget) {
+        used += snprintf(text + used, BENCH_SETTINGS_SIZE - (size_t)used, ", guided carries budgets");
+    }
     snprintf(text + used, BENCH_SETTINGS_SIZE - (size_t)used, ", seed %llu",
              (unsigned long long)options->seed);
     return text;

@@ -432,6 +432,7 @@ vsa_policy options_policy(const tool_options *options)
         .epsilon = (float)options->epsilon,
         .delta = (float)options->delta,
         .value_floor = (float)options->value_floor,
+        .carry_budget = options->carry_budget,
     };
 
     if (options->base.is_fraction) {

@@ -103,6 +103,7 @@ typedef struct tool_options {
     int method, scorer, bound, target, on_miss;
     double epsilon, delta, top_p, value_floor;
     uint32_t max_samples;
+    bool carry_budget;
     option_share sink, window, top_k;
     option_share base; /* count 0: the default, a fraction between two limits */
     uint64_t seed;

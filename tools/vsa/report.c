@@ -68,6 +68,7 @@ void report_to_json(const report *sum, const vsa_device_info *device, const tool
     cJSON_AddNumberToObject(object, "epsilon", options->epsilon);
     cJSON_AddNumberToObject(object, "delta", options->delta);
     cJSON_AddNumberToObject(object, "value_floor", options->value_floor);
+    cJSON_AddBoolToObject(object, "carry_budget", options->carry_budget);
     cJSON_AddStringToObject(object, "on_miss", options_on_miss_name(options->on_miss));
     cJSON_AddNumberToObject(object, "rows", rows.rows);
     cJSON_AddNumberToObject(object, "density", rows.density);

@@ -30,6 +30,7 @@ typedef struct validate_case {
     vsa_scorer scorer;
     vsa_bound bound;
     vsa_target target;
+    bool carries;  /* vsa_policy::carry_budget */
     double spread; /* of the logits */
     float epsilon;
 } validate_case;

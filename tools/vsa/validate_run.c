@@ -50,15 +50,21 @@ static void keep_times(validate_outcome *outcome, const harness_result *result)
     }
 }
 
-/* The same step again: the same bits. */
+/* The same step again, of sequences that begin anew where steps learn from each other: the same bits. */
 static vsa_result repeat(vsa_session *session, const harness_data *data,
                          const vsa_session_step *step, uint32_t capacity,
                          const harness_result *first, validate_outcome *outcome)
 {
     for (int i = 0; i < REPEATS; i++) {
         harness_result again;
-        const vsa_result result = harness_data_run(session, data, step, capacity, &again);
+        vsa_result result = VSA_SUCCESS;
 
+        if (data->plan.policy.carry_budget != 0) {
+            result = harness_data_write(session, data);
+        }
+        if (result == VSA_SUCCESS) {
+            result = harness_data_run(session, data, step, capacity, &again);
+        }
         if (result != VSA_SUCCESS) {
             return result;
         }
