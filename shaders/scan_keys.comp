@@ -15,7 +15,7 @@ layout(constant_id = VSA_ID_PROBE_OFFSET) const uint PROBE_OFFSET = 0;
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_LISTS) buffer Lists { uint lists[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) writeonly buffer Scores { float scores[]; };
-layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { float queries[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { uint queries[]; };
 
 #include "probe.glsl"
 #include "chance.glsl"
@@ -44,7 +44,7 @@ void score_probe(uint group, uint base, uint first, uint first_row, uint heads)
             for (uint head = 0; head < HEAD_BLOCK; head++) {
                 if (head < heads) {
                     queries[PROBE_OFFSET + (first_row + head) * VSA_PROBE_TOKENS + place + i] =
-                        there ? score[head] : MASKED;
+                        floatBitsToUint(there ? score[head] : MASKED);
                 }
             }
         }

@@ -10,7 +10,7 @@ layout(constant_id = VSA_ID_BOUND) const uint BOUND = VSA_BOUND_IS_CLT;
 
 layout(set = 0, binding = VSA_BIND_CONTROL) buffer Control { uint control[]; };
 layout(set = 0, binding = VSA_BIND_SCORES) writeonly buffer Scores { float scores[]; };
-layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { float queries[]; };
+layout(set = 0, binding = VSA_BIND_PARTIALS) readonly buffer Partials { uint queries[]; };
 
 #include "codes.glsl"
 

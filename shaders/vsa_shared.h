@@ -202,11 +202,14 @@
 #define VSA_PARTIAL_NORMS   3
 #define VSA_PARTIAL_VALUES  4
 
-/* A prepared query: this header, then the channels. */
+/* A prepared query: this header, then the channels; scorer sign: bit planes of their levels instead,
+ * [32 channels][VSA_QUERY_BITS]. */
 #define VSA_QUERY_SUM        0
 #define VSA_QUERY_MAGNITUDES 1
 #define VSA_QUERY_LENGTH     2
+#define VSA_QUERY_STEP       3
 #define VSA_QUERY_HEADER     4
+#define VSA_QUERY_BITS       4
 
 /* ---- CONTROL: dispatch arguments, one record of 4 words per range ---- */
 /* Sets of VSA_MAX_RANGES records: which stage, plus the number of the extension, 1 to 3 (exact: 0 to

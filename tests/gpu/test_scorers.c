@@ -198,6 +198,71 @@ static void heavy_keys_are_found(void **state)
     harness_data_free(data);
 }
 
+/* What a group ranks by: max over its heads of score - largest score of the row. */
+static void group_ranks(const harness_data *data, uint32_t first_row, vsa_scorer scorer,
+                        uint32_t length, double *ranks)
+{
+    double scores[LONG];
+    for (uint32_t t = 0; t < length; t++) {
+        ranks[t] = (double)-INFINITY;
+    }
+    for (uint32_t h = 0; h < Q_HEADS / KV_HEADS; h++) {
+        const harness_row at = harness_locate(data, first_row + h);
+        double largest = (double)-INFINITY;
+        ref_compact_scores(scorer, harness_q(data, first_row + h),
+                           harness_k(data, at.sequence, at.kv_head, 0), DIM, DIM, LONG,
+                           (double)data->plan.softmax_scale, scores);
+        for (uint32_t t = 0; t < length; t++) {
+            largest = fmax(largest, scores[t]);
+        }
+        for (uint32_t t = 0; t < length; t++) {
+            ranks[t] = fmax(ranks[t], scores[t] - largest);
+        }
+    }
+}
+
+/* The top-k set of every scorer is that of its scores in double precision. What is stored in f16 may
+ * round to the other side, 2^-11 of a score: tokens that close to the last of the set may change
+ * places. */
+static void scores_are_the_reference(void **state)
+{
+    (void)state;
+    enum { SINK = 16, WINDOW = 48, TOP_K = 100 };
+    vsa_plan_create_info plan = method_plan(VSA_METHOD_TOP_K, VSA_SCORER_SIGN);
+    harness_data *data = method_data(&plan, 2, 7);
+    for (int i = 0; i < SCORERS; i++) {
+        data->plan.policy.scorer = scorers[i].scorer;
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
+                                               CAPACITY);
+        harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
+        uint32_t wrong = 0, close = 0;
+        for (uint32_t row = 0; row < result.row_count; row += Q_HEADS / KV_HEADS) {
+            const uint32_t length = harness_locate(data, row).length;
+            const int32_t *indices = result.indices + (size_t)row * CAPACITY;
+            double ranks[LONG], last = (double)INFINITY, best_left = (double)-INFINITY;
+            uint8_t taken[LONG] = { 0 };
+            group_ranks(data, row, scorers[i].scorer, length, ranks);
+            for (uint32_t j = SINK; j < SINK + TOP_K; j++) {
+                assert_true(indices[j] >= SINK && indices[j] < (int32_t)(length - WINDOW));
+                taken[indices[j]] = 1;
+                last = fmin(last, ranks[indices[j]]);
+            }
+            for (uint32_t t = SINK; t < length - WINDOW; t++) {
+                best_left = taken[t] ? best_left : fmax(best_left, ranks[t]);
+            }
+            wrong += best_left > last + 0.01;
+            close += best_left > last;
+        }
+        check_that(wrong == 0, "%s: %u sets hold a token that scores less than one left out",
+                   scorers[i].name, wrong);
+        check_that(close * 4 <= result.row_count, "%s: %u of %u sets differ", scorers[i].name,
+                   close, result.row_count / (Q_HEADS / KV_HEADS));
+        harness_result_free(&result);
+        vsa_session_destroy(session);
+    }
+    harness_data_free(data);
+}
+
 /* Rows above epsilon, one-sided binomial test at 99%, for each method and target. */
 static void promises_hold(void **state)
 {
@@ -305,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_depends_on_the_cache_alone),
         cmocka_unit_test(heavy_keys_are_found),
+        cmocka_unit_test(scores_are_the_reference),
         cmocka_unit_test(promises_hold),
         cmocka_unit_test(strict_holds),
     };

@@ -106,6 +106,13 @@ void ref_exact_counts(const vsa_policy *policy, uint32_t length, ref_exact_set *
 void ref_select(const vsa_policy *policy, const double *const *logits, uint32_t group_count,
                 uint32_t length, ref_exact_set *out, uint8_t *member);
 
+/* --------------------------------------------------------------- compact.c: docs/scorers.md */
+
+/* Scores of `tokens` keys, all that the cache holds, by scorer sign, int8, int4 or page; bound clt, not
+ * method guided. `scale` is the softmax scale. */
+void ref_compact_scores(vsa_scorer scorer, const float *q, const float *k, size_t k_stride,
+                        uint32_t dim, uint32_t tokens, double scale, double *out);
+
 /* --------------------------------------------------------------- topp.c: "Top-p" */
 
 /* The k of method topp. `order` lists the group's `count` candidates by rank, with their ranks;
