@@ -19,8 +19,6 @@ const float CARRY_LEAST = 0.02;
 const float CARRY_GAIN = 0.25;         // weight of a new step
 const float CARRY_DEVIATIONS = 3.0;    // of room below the mean
 const float CARRY_ROOM = 1.0986123;    // ln 3: that room at most
-// By how much c may grow beyond what is carried before keys are scanned again.
-const float CARRY_KEEP = 2.0;
 
 uint carry_word(uint sequence, uint q_head)
 {
@@ -42,4 +40,7 @@ float carry_squares(Carried known)
 {
     return exp(known.mean - min(CARRY_DEVIATIONS * known.deviation, CARRY_ROOM));
 }
+
+// By how much c may grow before keys are scanned again: the more needs vary, the more.
+float carry_keep(Carried known) { return min(2.0 * exp(min(known.deviation, 8.0)), 16.0); }
 #endif

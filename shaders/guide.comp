@@ -91,7 +91,7 @@ void main()
     }
     if (carried.deviation > 0.0 && guide.found) {
         guide = guide_carried(row, guide, carry_squares(carried), limit);
-        keep = min(KEEP, CARRY_KEEP);
+        keep = carry_keep(carried);
     }
     float radius = STATE_STRIDE != 0u ? largest_norm(group) : 0.0;
     if (gl_LocalInvocationID.x == 0u) {

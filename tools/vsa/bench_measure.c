@@ -134,9 +134,11 @@ static vsa_result run_step(const bench_batch *batch, uint32_t round, uint32_t st
     const bench_context *context = batch->context;
     const bench_session *session = session_of(batch, lane);
     vsa_session_step_result times;
-    const vsa_result result =
-        bench_session_step(context, session, step, &times, &lane->wall_ms[round]);
+    vsa_result result = bench_session_lead(context, session, step);
 
+    if (result == VSA_SUCCESS) {
+        result = bench_session_step(context, session, step, &times, &lane->wall_ms[round]);
+    }
     if (result != VSA_SUCCESS) {
         return result;
     }

@@ -6,7 +6,8 @@
 
 /* A layer that carries budgets has seen LEARNING_STEPS steps: a step in the middle of a decode is what
  * is measured. */
-enum { CHUNK_TOKENS = 2048, MAX_WARM_UPS = 1000, FIRST_WARM_UP = 1 << 20, LEARNING_STEPS = 8 };
+enum { CHUNK_TOKENS = 2048, MAX_WARM_UPS = 1000, FIRST_WARM_UP = 1 << 20, FIRST_LEAD = 1 << 21,
+       LEARNING_STEPS = 8 };
 
 static const double warm_up_seconds = 0.1;
 
@@ -167,4 +168,15 @@ vsa_result bench_session_warm_up(const bench_context *context, const bench_sessi
         result = bench_session_step(context, session, FIRST_WARM_UP + i, &ignored, &wall_ms);
     }
     return result;
+}
+
+vsa_result bench_session_lead(const bench_context *context, const bench_session *session,
+                              uint32_t step)
+{
+    const uint32_t first = FIRST_LEAD - FIRST_LEAD % session->layers;
+    vsa_session_step_result ignored;
+    double wall_ms;
+
+    return bench_session_step(context, session, first + step + session->layers - 1, &ignored,
+                              &wall_ms);
 }

@@ -56,4 +56,9 @@ vsa_result bench_session_step(const bench_context *context, const bench_session 
 /* Steps that are not timed, until every layer was read and clocks are up. */
 vsa_result bench_session_warm_up(const bench_context *context, const bench_session *session);
 
+/* The step, not timed, of the layer before that of `step`: in a decode layers follow each other, so a
+ * step finds its programs in the caches of the device, and its keys and values elsewhere. */
+vsa_result bench_session_lead(const bench_context *context, const bench_session *session,
+                              uint32_t step);
+
 #endif
