@@ -23,7 +23,8 @@ layout(set = 0, binding = VSA_BIND_PARTIALS) buffer Partials { vec4 partials[]; 
 
 const uint MIN_SAMPLES = 8;
 // How much more than wanted an extension asks for, of 1 / A; none follows the last.
-const float STAGE_MARGIN[4] = float[4](1.1875, 1.1875, 1.5, 1.0);
+// A vector: compilers keep an array of constants in memory.
+const vec4 STAGE_MARGIN = vec4(1.1875, 1.1875, 1.5, 1.0);
 const float LEAST_GROWTH = 1.0 + 1.0 / 16.0;
 const float HEAVY_GROWTH = 4.0;
 const float STRICT_MARGIN = 1.1;   // of c
@@ -109,7 +110,7 @@ Errors clt_errors(uint row, Estimate e, uint count, bool few, inout uint flags)
 
 // ---- bound strict
 
-const float STAGE_SHARE[4] = float[4](0.02, 0.9, 0.06, 0.02);
+const vec4 STAGE_SHARE = vec4(0.02, 0.9, 0.06, 0.02);
 
 // How far a sum of independent terms up to `largest`, with observed squares y, may be off. The shares
 // are of the stage's delta: for the sum, and for its variance.

@@ -264,8 +264,14 @@ Spread group_spread(uint row, Estimate e, uint count)
     // Invocation tid has all products of one block of random groups, over a part of the channels.
     uint first = tid / SPREAD_SPLIT * SPREAD_BLOCK;
     float products[SPREAD_PAIRS];
-    [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
-        products[i] = 0.0;
+    // Every trip count and index is a constant once unrolled: some compilers unroll inner loops first
+    // and keep what they cannot in memory.
+    [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
+        [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
+            if (j <= i) {
+                products[i * (i + 1u) / 2u + j] = 0.0;
+            }
+        }
     }
     for (uint quad = tid % SPREAD_SPLIT; quad < DV / 4; quad += SPREAD_SPLIT) {
         vec4 own[SPREAD_BLOCK];
@@ -277,15 +283,21 @@ Spread group_spread(uint row, Estimate e, uint count)
                                    group_sum[g] * centre_shared[quad] - spread_mean[quad]);
             }
         }
-        uint at = 0u;
         [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
-            [[unroll]] for (uint j = 0; j <= i; j++) {
-                products[at++] += dot(own[i], own[j]);
+            [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
+                if (j <= i) {
+                    products[i * (i + 1u) / 2u + j] += dot(own[i], own[j]);
+                }
             }
         }
     }
-    [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
-        pair_shared[i * WG + tid] = products[i];
+    [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
+        [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
+            uint pair = i * (i + 1u) / 2u + j;
+            if (j <= i) {
+                pair_shared[pair * WG + tid] = products[pair];
+            }
+        }
     }
     barrier();
     // Pair p of block k is summed by invocation p + SPREAD_PAIRS k.
