@@ -264,25 +264,28 @@ Spread group_spread(uint row, Estimate e, uint count)
     // Invocation tid has all products of one block of random groups, over a part of the channels.
     uint first = tid / SPREAD_SPLIT * SPREAD_BLOCK;
     float products[SPREAD_PAIRS];
-    // Every trip count and index is a constant once unrolled: some compilers unroll inner loops first
-    // and keep what they cannot in memory.
-    [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
-        [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
-            if (j <= i) {
-                products[i * (i + 1u) / 2u + j] = 0.0;
-            }
-        }
+    [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
+        products[i] = 0.0;
     }
-    for (uint quad = tid % SPREAD_SPLIT; quad < DV / 4; quad += SPREAD_SPLIT) {
-        vec4 own[SPREAD_BLOCK];
+    // Two channels at a time: with four, what is kept here takes more registers than Intel and Apple
+    // have.
+    for (uint pair = tid % SPREAD_SPLIT; pair < DV / 2; pair += SPREAD_SPLIT) {
+        uint quad = pair / 2u;
+        bool high = pair % 2u != 0u;
+        vec2 centre = high ? centre_shared[quad].zw : centre_shared[quad].xy;
+        vec2 mean = high ? spread_mean[quad].zw : spread_mean[quad].xy;
+        vec2 own[SPREAD_BLOCK];
         [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
             uint g = first + i;
-            own[i] = vec4(0.0);
+            own[i] = vec2(0.0);
             if (g < count) {
-                own[i] = factor * (group_scale[g] * partials[values_at(row, EXACT_SPLITS + g) + quad] -
-                                   group_sum[g] * centre_shared[quad] - spread_mean[quad]);
+                vec4 value = partials[values_at(row, EXACT_SPLITS + g) + quad];
+                own[i] = factor * (group_scale[g] * (high ? value.zw : value.xy) -
+                                   group_sum[g] * centre - mean);
             }
         }
+        // A square, of which half is left out: Mesa unrolls no loop around one whose length varies, and
+        // keeps in memory what such loops index.
         [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
             [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
                 if (j <= i) {
@@ -291,13 +294,8 @@ Spread group_spread(uint row, Estimate e, uint count)
             }
         }
     }
-    [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
-        [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
-            uint pair = i * (i + 1u) / 2u + j;
-            if (j <= i) {
-                pair_shared[pair * WG + tid] = products[pair];
-            }
-        }
+    [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
+        pair_shared[i * WG + tid] = products[i];
     }
     barrier();
     // Pair p of block k is summed by invocation p + SPREAD_PAIRS k.

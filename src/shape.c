@@ -651,9 +651,14 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
     shape->group = info->q_heads / info->kv_heads;
     shape->head_block = (uint32_t)min64(shape->group, VSA_MAX_HEAD_BLOCK);
     shape->blocks = (shape->group + shape->head_block - 1) / shape->head_block;
-    result = vsai_tuning_choose(&shape->info.tuning, limits->is_cpu, info->head_dim_k,
-                                info->head_dim_v, shape->head_block, log);
-    if (result != VSA_SUCCESS) {
+    if ((result = choose_segments(shape, limits, log)) != VSA_SUCCESS ||
+        (result = vsai_tuning_choose(&shape->info.tuning,
+                                     &(vsai_tuning_case){.is_cpu = limits->is_cpu,
+                                                         .head_dim_k = info->head_dim_k,
+                                                         .head_dim_v = info->head_dim_v,
+                                                         .head_block = shape->head_block,
+                                                         .segments = shape->segments},
+                                     log)) != VSA_SUCCESS) {
         return result;
     }
     shape->is_cpu = limits->is_cpu;
@@ -672,8 +677,7 @@ vsa_result vsai_shape_make(const vsa_plan_create_info *info, const vsai_limits *
                          "max_sequences or max_tokens", (unsigned long long)shape->state_size,
                          limits->max_storage_range);
     }
-    if ((result = choose_segments(shape, limits, log)) != VSA_SUCCESS ||
-        (result = place_scratch(shape, limits, log)) != VSA_SUCCESS ||
+    if ((result = place_scratch(shape, limits, log)) != VSA_SUCCESS ||
         (result = check_ranges(shape, log)) != VSA_SUCCESS) {
         return result;
     }
