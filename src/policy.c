@@ -140,8 +140,8 @@ vsa_result vsai_policy_check(vsa_policy *policy, const vsa_log *log)
     if (policy->carry_budget != 0 &&
         (policy->method != VSA_METHOD_GUIDED || policy->bound != VSA_BOUND_CLT)) {
         return vsai_fail(log, VSA_ERROR_UNSUPPORTED_CONFIG,
-                         "carry_budget is for method guided with bound clt: a sample of known size "
-                         "is all that the others can start with");
+                         "carry_budget is for method guided (6) with bound clt (1), not for method %d "
+                         "with bound %d", (int)policy->method, (int)policy->bound);
     }
     return vsai_method(policy->method).samples ? check_sampling(policy, log) : VSA_SUCCESS;
 }
