@@ -25,6 +25,7 @@ void main()
         above_count = 0u;
         equal_count = 0u;
     }
+    barrier();
     Threshold threshold = TOP_P > 0.0 ? threshold_read(group, 3u) : threshold_find(group, 2u);
     if (TOP_P <= 0.0 && chunk == 0u && tid == 0u) {
         uint word = group_word(group, VSA_G_PREFIX + 4u);
