@@ -546,7 +546,8 @@ VSA_API vsa_result vsa_cmd_index(const vsa_layer *layer, VkCommandBuffer cmd,
                                  const vsa_step *step, uint32_t first_token,
                                  uint32_t token_count);
 
-/* One decode step by the plan's method: writes `out` and `certificates`. */
+/* One decode step by the plan's method: writes `out` and `certificates`; with carry_budget also its
+ * part of `state`. */
 VSA_API vsa_result vsa_cmd_decode(const vsa_layer *layer, VkCommandBuffer cmd,
                                   const vsa_step *step);
 
