@@ -156,10 +156,11 @@ typedef struct answer_progress {
 
 /* Adds a token; whether more are wanted. */
 static int add_token(const recall_context *asking, const recall_question *question,
-                     llama_token token, const recall_answer *dense, answer_progress *progress,
-                     recall_answer *answer)
+                     llama_token token, float lead, const recall_answer *dense,
+                     answer_progress *progress, recall_answer *answer)
 {
     char *text = progress->text;
+    answer->leads[answer->count] = lead;
     answer->tokens[answer->count++] = token;
     engine_append_text(asking->engine, token, text, sizeof(progress->text));
     progress->is_on_dense = progress->is_on_dense && dense && !has_left(answer, dense);
@@ -186,11 +187,12 @@ double asking_answer(const recall_context *asking, uint32_t first, uint32_t coun
     }
     while (batch_count > 0) {
         llama_token next[TASK_QUESTIONS];
+        float leads[TASK_QUESTIONS];
         uint32_t kept = 0;
-        engine_step(context, batch, batch_count, next);
+        engine_step(context, batch, batch_count, next, leads);
         for (uint32_t i = 0; i < batch_count; i++) {
             const uint32_t question = batch[i].sequence - sequence_of(0), at = question - first;
-            if (add_token(asking, asking->asked[question].question, next[i],
+            if (add_token(asking, asking->asked[question].question, next[i], leads[i],
                           dense ? &dense[at] : NULL, &progress[at], &out[at])) {
                 batch[kept++] =
                     (engine_token){next[i], batch[i].position + 1, batch[i].sequence};

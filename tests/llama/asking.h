@@ -32,6 +32,7 @@ typedef struct recall_context {
 
 typedef struct recall_answer {
     llama_token tokens[ASKING_MAX_ANSWER];
+    float leads[ASKING_MAX_ANSWER];   /* logits of each token over the second likeliest's */
     uint32_t count;
     int is_right;
 } recall_answer;

@@ -1,6 +1,7 @@
 #include "engine.h"
 #include "fail.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,17 +92,22 @@ void engine_append_text(const llama_engine *engine, llama_token token, char *tex
     }
 }
 
-static llama_token find_likeliest(struct llama_context *context, int32_t output)
+static llama_token find_likeliest(struct llama_context *context, int32_t output, float *out_lead)
 {
     const float *logits = llama_get_logits_ith(context, output);
     const int32_t count =
         llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(context)));
     llama_token best = 0;
+    float second = -INFINITY;
     for (int32_t i = 1; i < count; i++) {
         if (logits[i] > logits[best]) {
+            second = logits[best];
             best = i;
+        } else if (logits[i] > second) {
+            second = logits[i];
         }
     }
+    *out_lead = logits[best] - second;
     return best;
 }
 
@@ -133,11 +139,11 @@ void engine_feed(struct llama_context *context, const engine_token *tokens, uint
 }
 
 void engine_step(struct llama_context *context, const engine_token *tokens, uint32_t count,
-                 llama_token *out_next)
+                 llama_token *out_next, float *out_leads)
 {
     decode(context, tokens, count, 1);
     for (uint32_t i = 0; i < count; i++) {
-        out_next[i] = find_likeliest(context, (int32_t)i);
+        out_next[i] = find_likeliest(context, (int32_t)i, &out_leads[i]);
     }
 }
 

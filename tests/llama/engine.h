@@ -42,9 +42,10 @@ void engine_append_text(const llama_engine *engine, llama_token token, char *tex
 
 /* Computes tokens, each where its sequence ends. */
 void engine_feed(struct llama_context *context, const engine_token *tokens, uint32_t count);
-/* One token of each sequence, as one batch; out_next[i] is the likeliest that follows tokens[i]. */
+/* One token of each sequence, as one batch; out_next[i] is the likeliest that follows tokens[i], by
+ * out_leads[i] logits. */
 void engine_step(struct llama_context *context, const engine_token *tokens, uint32_t count,
-                 llama_token *out_next);
+                 llama_token *out_next, float *out_leads);
 
 void engine_clear(struct llama_context *context);
 /* A sequence from `position` on. */

@@ -29,7 +29,7 @@ static double share_of(uint64_t count, uint32_t before, uint32_t given, uint32_t
     return (double)(count * (before + given) / whole - count * before / whole);
 }
 
-/* One row a question. What was counted is of the batch: each answer is given its share by tokens. */
+/* One row a question. What was counted is of the batch: an answer has its share by tokens. */
 static void write_answers(FILE *file, const work_unit *unit, const recall_context *asking,
                           const recall_setting *setting, const recall_answer *given,
                           const recall_answer *dense, const struct vsa_ggml_summary *counts,

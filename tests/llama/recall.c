@@ -242,7 +242,8 @@ int main(int count, char **arguments)
         recall_calibrate(&options.recall);
         engine_close(&options.recall.engine);
     } else {
-        fail(EXIT_USAGE, "unknown command %s: calibrate, run, check, table or prompt", options.command);
+        fail(EXIT_USAGE, "unknown command %s: calibrate, run, check, table or prompt",
+             options.command);
     }
     return 0;
 }
