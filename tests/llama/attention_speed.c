@@ -9,7 +9,7 @@
  * with every cell visible. The default of 33,024 cells makes K and V 129 MiB each, above the
  * 128 MiB that lavapipe binds as one range. Logits are normal with deviation 1, values normal
  * around half their deviation, as in docs/methods.md. A backend may decline the node: ggml's Vulkan
- * backend does where K or V exceeds that range. Times are medians of wall time around
+ * backend does where K or V exceeds that range. Times are medians of wall time and CPU time around
  * ggml_backend_graph_compute, after runs that are not counted. The error is the largest relative L2
  * error of a head against double precision.
  *
@@ -27,6 +27,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     Q_HEADS = 32, KV_HEADS = 16, GROUP = Q_HEADS / KV_HEADS, DIM = 128, OUT = Q_HEADS * DIM,
@@ -190,39 +191,52 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Milliseconds. */
-static double median_time(const speed_node *node, uint32_t runs)
+static double median(double *values, uint32_t count)
 {
-    double *times = allocate(runs, sizeof(*times));
+    qsort(values, count, sizeof(*values), compare);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+/* Medians, in milliseconds: `wall`, and `cpu` of all threads of this process. Where the device is
+ * the CPU the second is steady though other programs run. */
+typedef struct speed_times {
+    double wall, cpu;
+} speed_times;
+
+static speed_times measure(const speed_node *node, uint32_t runs)
+{
+    double *wall = allocate(runs, sizeof(*wall)), *cpu = allocate(runs, sizeof(*cpu));
     for (uint32_t i = 0; i < WARM_UP + runs; i++) {
         const double start = seconds_now();
+        const clock_t cpu_start = clock();
         const enum ggml_status status = ggml_backend_graph_compute(node->backend, node->graph);
         if (status != GGML_STATUS_SUCCESS) {
             fail(EXIT_DEVICE, "%s: %s", ggml_backend_name(node->backend),
                  ggml_status_to_string(status));
         }
         if (i >= WARM_UP) {
-            times[i - WARM_UP] = 1e3 * (seconds_now() - start);
+            wall[i - WARM_UP] = 1e3 * (seconds_now() - start);
+            cpu[i - WARM_UP] = 1e3 * (double)(clock() - cpu_start) / CLOCKS_PER_SEC;
         }
     }
-    qsort(times, runs, sizeof(*times), compare);
-    const double median = (times[(runs - 1) / 2] + times[runs / 2]) / 2;
-    free(times);
-    return median;
+    const speed_times times = {median(wall, runs), median(cpu, runs)};
+    free(wall);
+    free(cpu);
+    return times;
 }
 
 static void report(const char *label, const speed_node *node, const speed_data *data, uint32_t runs,
                    const vsa_plugin *plugin)
 {
     if (!ggml_backend_supports_op(node->backend, node->out)) {
-        printf("| %s | declined | | | |\n", label);
+        printf("| %s | declined | | | | |\n", label);
         return;
     }
     if (plugin) {
         plugin->reset_summary();
     }
-    const double time = median_time(node, runs);
-    printf("| %s | %.1f | %.2g |", label, time, largest_error(node, data));
+    const speed_times times = measure(node, runs);
+    printf("| %s | %.1f | %.1f | %.2g |", label, times.wall, times.cpu, largest_error(node, data));
     if (plugin) {
         const struct vsa_ggml_summary counts = plugin_counts(plugin);
         printf(" %.1f | %llu of %llu |\n", 100 * counts.density,
@@ -251,7 +265,7 @@ static void time_vulkan(const speed_data *data, uint32_t runs)
 {
     const ggml_backend_reg_t vulkan = ggml_backend_reg_by_name("Vulkan");
     if (!vulkan || ggml_backend_reg_dev_count(vulkan) == 0) {
-        printf("| ggml Vulkan | not there: no device | | | |\n");
+        printf("| ggml Vulkan | not there: no device | | | | |\n");
         return;
     }
     const ggml_backend_t backend = ggml_backend_dev_init(ggml_backend_reg_dev_get(vulkan, 0), NULL);
@@ -337,8 +351,8 @@ int main(int count, char **arguments)
     speed_data data = data_create(options.cells);
     printf("%u cells, K and V %.1f MiB each, %u runs\n\n", data.cells,
            (double)data.cells * KV_HEADS * DIM * sizeof(ggml_fp16_t) / (1 << 20), options.runs);
-    printf("| attention | ms | largest error | density %% | rows EXACT or MET |\n"
-           "|---|---|---|---|---|\n");
+    printf("| attention | ms | CPU ms | largest error | density %% | rows EXACT or MET |\n"
+           "|---|---|---|---|---|---|\n");
     time_cpu(&data, options.runs);
     time_vulkan(&data, options.runs);
     time_plugin(&plugin, &data, options.runs);

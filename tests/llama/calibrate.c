@@ -22,18 +22,14 @@ static double measure(recall_work *recall, const recall_context contexts[CONTEXT
     double read = 0, attended = 0;
     plugin_apply(&recall->plugin, setting);
     for (uint32_t c = 0; c < CONTEXTS; c++) {
+        recall_answer answers[TASK_QUESTIONS];
         asking_resume(&contexts[c]);
-        for (uint32_t i = 0; i < contexts[c].task.question_count; i++) {
-            recall_answer answer;
-            recall_asked asked = asked_make(&contexts[c], i);
-            asking_ask(&contexts[c], &asked);
-            recall->plugin.reset_summary();
-            asking_answer(&contexts[c], &asked, recall->engine.sparse, NULL, &answer);
-            const struct vsa_ggml_summary counts = plugin_counts(&recall->plugin);
-            read += (double)counts.read_tokens;
-            attended += (double)counts.attended_tokens;
-            asked_free(&asked);
-        }
+        recall->plugin.reset_summary();
+        asking_answer(&contexts[c], 0, contexts[c].task.question_count, recall->engine.sparse,
+                      NULL, answers);
+        const struct vsa_ggml_summary counts = plugin_counts(&recall->plugin);
+        read += (double)counts.read_tokens;
+        attended += (double)counts.attended_tokens;
     }
     return read / attended;
 }

@@ -23,62 +23,63 @@ static void read_settings(const recall_work *recall, uint32_t length,
     }
 }
 
-static recall_row new_row(const work_unit *unit, const recall_context *asking, uint32_t question)
+/* Part `given` of `whole` parts of a count, after `before` of them: the parts add up to it. */
+static double share_of(uint64_t count, uint32_t before, uint32_t given, uint32_t whole)
 {
-    return (recall_row){.length = unit->length,
-                        .family = unit->family,
-                        .context = unit->context,
-                        .question = question,
-                        .kind = asking->task.questions[question].kind};
+    return (double)(count * (before + given) / whole - count * before / whole);
 }
 
-static void write_answer(FILE *file, recall_row *row, const char *method, double target,
-                         const recall_answer *given, const recall_answer *dense)
+/* One row a question. What was counted is of the batch: an answer has its share by tokens. */
+static void write_answers(FILE *file, const work_unit *unit, const recall_context *asking,
+                          const recall_setting *setting, const recall_answer *given,
+                          const recall_answer *dense, const struct vsa_ggml_summary *counts,
+                          double seconds)
 {
-    snprintf(row->method, sizeof(row->method), "%s", method);
-    row->target = target;
-    row->is_right = given->is_right;
-    row->agreed = answer_agreement(given, dense, &row->compared);
-    row->seconds = given->seconds;
-    row_write(file, row);
-}
-
-static void answer_sparsely(recall_work *recall, FILE *file, const recall_context *asking,
-                            const recall_asked *asked, const recall_setting *setting,
-                            const recall_answer *dense, recall_row row)
-{
-    recall_answer given;
-    plugin_apply(&recall->plugin, setting);
-    recall->plugin.reset_summary();
-    asking_answer(asking, asked, recall->engine.sparse, dense, &given);
-    const struct vsa_ggml_summary counts = plugin_counts(&recall->plugin);
-    row.attended = (double)counts.read_tokens;
-    row.visible = (double)counts.attended_tokens;
-    row.rows = (uint32_t)counts.rows;
-    row.exact_rows = (uint32_t)counts.exact;
-    write_answer(file, &row, setting->method, setting->target, &given, dense);
+    const uint32_t count = asking->task.question_count;
+    uint32_t all = 0, before = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all += given[i].count;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t tokens = given[i].count;
+        recall_row row = {.length = unit->length,
+                          .family = unit->family,
+                          .context = unit->context,
+                          .question = i,
+                          .kind = asking->task.questions[i].kind,
+                          .target = setting->target,
+                          .is_right = given[i].is_right,
+                          .attended = share_of(counts->read_tokens, before, tokens, all),
+                          .visible = share_of(counts->attended_tokens, before, tokens, all),
+                          .rows = (uint32_t)share_of(counts->rows, before, tokens, all),
+                          .exact_rows = (uint32_t)share_of(counts->exact, before, tokens, all),
+                          .seconds = seconds * tokens / all};
+        snprintf(row.method, sizeof(row.method), "%s", setting->method);
+        row.agreed = answer_agreement(&given[i], &dense[i], &row.compared);
+        row_write(file, &row);
+        before += tokens;
+    }
 }
 
 static void ask_all(recall_work *recall, const work_unit *unit, const recall_setting *settings,
                     FILE *file)
 {
+    static const recall_setting without = {.method = SETTING_DENSE};
     recall_context asking;
+    recall_answer dense[TASK_QUESTIONS], given[TASK_QUESTIONS];
+    struct vsa_ggml_summary counts = {0};
     const uint64_t seed =
         (uint64_t)unit->length << 32 | (uint64_t)unit->family << 24 | unit->context;
     asking_start(&asking, &recall->engine, unit->length, unit->family, seed);
-    for (uint32_t i = 0; i < asking.task.question_count; i++) {
-        recall_answer dense;
-        recall_row row = new_row(unit, &asking, i);
-        recall_asked asked = asked_make(&asking, i);
-        asking_ask(&asking, &asked);
-        asking_answer(&asking, &asked, recall->engine.dense, NULL, &dense);
-        write_answer(file, &row, SETTING_DENSE, 0, &dense, &dense);
-        if (recall->has_plugin) {
-            for (uint32_t s = 0; s < SETTING_COUNT + 1; s++) {
-                answer_sparsely(recall, file, &asking, &asked, &settings[s], &dense, row);
-            }
-        }
-        asked_free(&asked);
+    const uint32_t count = asking.task.question_count;
+    double seconds = asking_answer(&asking, 0, count, recall->engine.dense, NULL, dense);
+    write_answers(file, unit, &asking, &without, dense, dense, &counts, seconds);
+    for (uint32_t s = 0; recall->has_plugin && s < SETTING_COUNT + 1; s++) {
+        plugin_apply(&recall->plugin, &settings[s]);
+        recall->plugin.reset_summary();
+        seconds = asking_answer(&asking, 0, count, recall->engine.sparse, dense, given);
+        counts = plugin_counts(&recall->plugin);
+        write_answers(file, unit, &asking, &settings[s], given, dense, &counts, seconds);
     }
     asking_end(&asking);
 }

@@ -3,6 +3,8 @@
  *
  *   recall calibrate OPTIONS   the parameter of each method at which it reads 5, 10 and 20%
  *   recall run OPTIONS         questions, under every configuration
+ *   recall check OPTIONS       whether answers are the same in a batch as alone; --questions N of
+ *                              each length
  *   recall table --folder F    markdown of what is in the folder
  *   recall prompt OPTIONS      a context of that length and a question about it; the answer is
  *                              printed on stderr
@@ -106,7 +108,7 @@ static recall_options parse(int count, char **arguments)
                     .part_count = 1 },
     };
     if (count < 2) {
-        fail(EXIT_USAGE, "recall needs a command: calibrate, run, table or prompt");
+        fail(EXIT_USAGE, "recall needs a command: calibrate, run, check, table or prompt");
     }
     parsed.command = arguments[1];
     for (int i = 2; i < count; i += 2) {
@@ -115,7 +117,9 @@ static recall_options parse(int count, char **arguments)
         }
         parse_option(&parsed, arguments[i], arguments[i + 1]);
     }
-    if (!parsed.recall.folder && strcmp(parsed.command, "prompt") != 0) {
+    const int has_files = strcmp(parsed.command, "prompt") != 0 &&
+                          strcmp(parsed.command, "check") != 0;
+    if (!parsed.recall.folder && has_files) {
         fail(EXIT_USAGE, "recall %s needs --folder", parsed.command);
     }
     return parsed;
@@ -202,7 +206,9 @@ static void start(recall_options *options)
     if (!options->model) {
         fail(EXIT_USAGE, "recall %s needs --model", options->command);
     }
-    recall->engine = engine_open(options->model, longest(recall), options->thread_count);
+    const uint32_t length = longest(recall);
+    recall->engine = engine_open(options->model, length, length + TASK_QUESTIONS * ASKING_ROOM,
+                                 options->thread_count);
     recall->has_plugin = options->plugin != NULL;
     if (recall->has_plugin) {
         recall->plugin = plugin_load(options->plugin);
@@ -224,6 +230,10 @@ int main(int count, char **arguments)
         start(&options);
         recall_run(&options.recall);
         engine_close(&options.recall.engine);
+    } else if (strcmp(options.command, "check") == 0) {
+        start(&options);
+        recall_check(&options.recall);
+        engine_close(&options.recall.engine);
     } else if (strcmp(options.command, "calibrate") == 0) {
         start(&options);
         if (!options.recall.has_plugin) {
@@ -232,7 +242,8 @@ int main(int count, char **arguments)
         recall_calibrate(&options.recall);
         engine_close(&options.recall.engine);
     } else {
-        fail(EXIT_USAGE, "unknown command %s: calibrate, run, table or prompt", options.command);
+        fail(EXIT_USAGE, "unknown command %s: calibrate, run, check, table or prompt",
+             options.command);
     }
     return 0;
 }

@@ -21,6 +21,9 @@ typedef struct recall_work {
 void recall_calibrate(recall_work *recall);
 /* Asks; writes one file a context. Fails when a calibration is missing. */
 void recall_run(recall_work *recall);
+/* Whether answers are the same when the questions of a context are asked together and one by one,
+ * but for ties; fails when one is not. */
+void recall_check(recall_work *recall);
 
 /* "FOLDER/setting-1024-topk-0.1" and "FOLDER/rows-1024-0-17", and `suffix`. */
 void recall_setting_path(const recall_work *recall, const recall_setting *setting,

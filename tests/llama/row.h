@@ -20,6 +20,7 @@ typedef struct recall_row {
     int         is_right;
     uint32_t    agreed;         /* tokens equal to dense's before the first that differs */
     uint32_t    compared;       /* agreed, and the one that differs */
+    /* Of a batch of questions, shared out by answer tokens; their sums are exact. */
     double      attended, visible;   /* tokens, over layers, heads and steps */
     uint32_t    rows, exact_rows;    /* certificates, and those that ended dense */
     double      seconds;

@@ -204,7 +204,7 @@ static void write_line(FILE *file, const recall_rows *list, const recall_setting
         fprintf(file, " %g%%", 100 * wanted->target);
     }
     if (calibrated) {
-        fprintf(file, " | %s %.3g", setting_parameter_name(calibrated), calibrated->parameter);
+        fprintf(file, " | %s %.4g", setting_parameter_name(calibrated), calibrated->parameter);
     } else {
         fprintf(file, " |");
     }
