@@ -238,6 +238,19 @@ float scale_for_few(uint row, float scale)
     return enough.found && enough.scale > FEW_GROWTH * scale ? enough.scale : FEW_GROWTH * scale;
 }
 
+// Of a row that ends as the guarantee has it; a later stage may have it end in another way.
+void write_need(uint row, uint status, float squares)
+{
+    float need = 0.0;
+    if (status == VSA_STATUS_MET || status == VSA_STATUS_MISSED) {
+        float whole = guide_of(row, 0.0).light;
+        need = squares / (whole * whole);
+    }
+    if (gl_LocalInvocationID.x == 0u) {
+        control[row_word(row, VSA_R_NEED)] = floatBitsToUint(is_finite(need) ? need : 0.0);
+    }
+}
+
 void decide_row(uint row, uint group)
 {
     Sample s = sample_of(row, group);
@@ -319,19 +332,13 @@ void decide_row(uint row, uint group)
         d.status = DENSE_ON_MISS != 0u ? VSA_STATUS_EXACT : VSA_STATUS_MISSED;
     }
 
-    float need = 0.0;
-    if (CARRIES && d.status != VSA_STATUS_EXACT && !heavy) {
-        float whole = guide_of(row, 0.0).light;
-        need = own_squares / (whole * whole);
-        need = is_finite(need) ? need : 0.0;
-    }
     barrier();
     uint tid = gl_LocalInvocationID.x;
+    if (CARRIES) {
+        write_need(row, d.status, heavy ? 0.0 : own_squares);
+    }
     for (uint quad = tid; CENTRED && quad < DV / 4; quad += WG) {
         partials[centre_at(row) + quad] = mean_shared[quad];
-    }
-    if (tid == 0u) {
-        control[row_word(row, VSA_R_NEED)] = floatBitsToUint(need);
     }
     if (d.status == 0u) {
         if (tid == 0u) {

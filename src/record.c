@@ -435,13 +435,12 @@ static void record_state(recorder *r, uint32_t tokens)
     r->push.new_tokens = tokens;
     if (r->shape->carries) {
         dispatch(r, VSAI_KERNEL_FORGET, 1, r->push.sequence_count, 1, 1);
-        barrier_stage(r);   /* all of these write `state` */
     }
     if (r->shape->norm_blocks != 0) {
         dispatch(r, VSAI_KERNEL_NORMS, tokens / VSA_NORM_BLOCK + 2, cells, 1, VSA_NORM_BLOCK);
     }
-    if (r->shape->norm_blocks != 0 && r->shape->keys_stride != 0) {
-        barrier_stage(r);
+    if ((r->shape->norm_blocks != 0 || r->shape->carries) && r->shape->keys_stride != 0) {
+        barrier_stage(r);   /* both write `state` */
     }
     if (r->shape->keys_stride != 0 && r->shape->info.policy.scorer == VSA_SCORER_PAGE) {
         dispatch(r, VSAI_KERNEL_PAGES, tokens / VSA_PAGE_TOKENS + 2, cells, 1, VSA_PAGE_TOKENS);
