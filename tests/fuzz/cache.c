@@ -69,11 +69,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(!hit || (blob.size == size && memcmp(blob.data, data, size) == 0));
     }
     if (hit) {
-        /* What is taken for whole is what would have been stored. */
+        /* What is taken for whole is what would have been stored. Of what a store claims, it wrote
+         * at most what it has; the rest is zeros, which a blob may rightly end in: a store that
+         * claims them cannot be told from one that has them. */
         store again = {0};
         const vsa_cache other = {get, put, &again};
         vsai_cache_put(&other, NULL, key, blob.data, blob.size);
-        FUZZ_CHECK(again.size == s.size && memcmp(again.data, s.data, s.size) == 0);
+        FUZZ_CHECK(again.size == s.claimed);
+        for (size_t i = 0; i < again.size; ++i) {
+            FUZZ_CHECK(again.data[i] == (i < s.size ? s.data[i] : 0));
+        }
         free(again.data);
     } else {
         FUZZ_CHECK(blob.data == NULL && blob.size == 0);
