@@ -297,7 +297,7 @@ void main()
         if (tid < HEAD_BLOCK) {
             float before = maximum_shared[tid];
             float after = before;
-            for (uint i = 0; i < LOOP(SUM_LANES); i++) {
+            for (uint i = 0; i < SUM_LANES; i++) {
                 after = max(after, reduce_shared[tid * SUM_LANES + i]);
             }
             maximum_shared[tid] = after;
@@ -374,7 +374,7 @@ void main()
     if (sums && sum_lane == 0u) {
         float total = 0.0;
         float total_squares = 0.0;
-        for (uint i = 0; i < LOOP(SUM_LANES); i++) {
+        for (uint i = 0; i < SUM_LANES; i++) {
             total += reduce_shared[tid + i];
             total_squares += reduce2_shared[tid + i];
         }

@@ -53,7 +53,7 @@ float normaliser_error(Estimate e, float light, uint groups)
 {
     float mean = e.sampled_sum / float(groups);
     precise float squares = 0.0;
-    for (uint i = 0; i < groups; i++) {
+    for (uint i = LOOP(0); i < groups; i++) {
         float own = group_sum[i] - mean;
         squares += own * own;
     }

@@ -90,8 +90,10 @@ ExactSplits exact_splits(uint members, uint heavy)
 }
 
 // n, but no compiler can know it: keeps a loop a loop. Drivers unroll constant trip counts, and a
-// long body unrolled 32 times takes seconds to compile.
-#define LOOP(n) min(n, push.sequence_count * (n))
+// long body unrolled 32 times takes seconds to compile and registers that some do not have. A minimum
+// would not do: Mesa takes it for the count. Nor does an end that varies over an array of constant
+// size: it then takes the array's, unless the loop begins at LOOP(0), too.
+#define LOOP(n) ((n) + (push.sequence_count >> 31))
 
 // 64-bit product rounded to nearest: docs/algorithm.md, "Counts from fractions".
 uint fraction_of(uint n, uint fraction)

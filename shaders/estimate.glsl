@@ -22,11 +22,15 @@ const float NOTHING = 1.9e-6;
 // Every logit of the residual is known.
 const bool KNOWN = TOKEN_STRIDE != 0 && SCORER == VSA_SCORER_IS_EXACT;
 
-// The effective rank is estimated from pairs of random groups inside the same SPREAD_BLOCK.
+// The effective rank is estimated from pairs of random groups inside the same SPREAD_BLOCK. A team of
+// invocations has the pairs of one half of a block and, of the pairs across the halves, every second
+// one: as few products as it takes to keep them in registers.
 const uint SPREAD_BLOCK = 8;
-const uint SPREAD_BLOCKS = GROUPS / SPREAD_BLOCK;
-const uint SPREAD_PAIRS = SPREAD_BLOCK * (SPREAD_BLOCK + 1) / 2;   // with the diagonal
-const uint SPREAD_SPLIT = WG / SPREAD_BLOCKS;                      // invocations that share a block
+const uint SPREAD_HALF = SPREAD_BLOCK / 2;
+const uint SPREAD_TEAMS = GROUPS / SPREAD_HALF;
+const uint SPREAD_OWN = SPREAD_HALF * (SPREAD_HALF + 1) / 2;   // pairs of a half, with the diagonal
+const uint SPREAD_PAIRS = SPREAD_OWN + SPREAD_HALF * SPREAD_HALF / 2;
+const uint SPREAD_SPLIT = WG / SPREAD_TEAMS;                   // invocations of a team
 
 shared float scale_shared[WG];
 shared float group_scale[GROUPS];
@@ -208,9 +212,9 @@ Estimate estimate_row(uint row, uint group, Sample s)
     vec4 value = vec4(0.0);
     vec4 centre = vec4(0.0);
     vec4 sampled = vec4(0.0);
-    uint groups = min(GROUPS, s.count);
+    uint groups = min(LOOP(GROUPS), s.count);
     if (tid < DV / 4) {
-        for (uint i = 0; SAMPLES != 0u && i < groups; i++) {
+        for (uint i = LOOP(0); SAMPLES != 0u && i < groups; i++) {
             sampled += group_scale[i] * partials[values_at(row, EXACT_SPLITS + i) + tid];
         }
         if (CENTRED) {
@@ -261,35 +265,41 @@ Spread group_spread(uint row, Estimate e, uint count)
 {
     uint tid = gl_LocalInvocationID.x;
     float factor = e.ratio / e.denominator;
-    // Invocation tid has all products of one block of random groups, over a part of the channels.
-    uint first = tid / SPREAD_SPLIT * SPREAD_BLOCK;
+    // The team's half of its block, and the other one.
+    uint team = tid / SPREAD_SPLIT;
+    uint half_first = team * SPREAD_HALF;
+    uint other_first = (team ^ 1u) * SPREAD_HALF;
     float products[SPREAD_PAIRS];
     [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
         products[i] = 0.0;
     }
-    // Two channels at a time: with four, what is kept here takes more registers than Intel and Apple
-    // have.
+    // Two channels at a time: with four, what is kept here takes more registers than Haswell has.
     for (uint pair = tid % SPREAD_SPLIT; pair < DV / 2; pair += SPREAD_SPLIT) {
         uint quad = pair / 2u;
-        bool high = pair % 2u != 0u;
-        vec2 centre = high ? centre_shared[quad].zw : centre_shared[quad].xy;
-        vec2 mean = high ? spread_mean[quad].zw : spread_mean[quad].xy;
-        vec2 own[SPREAD_BLOCK];
+        uint part = pair % 2u * 2u;
+        vec2 centre = vec2(centre_shared[quad][part], centre_shared[quad][part + 1u]);
+        vec2 mean = vec2(spread_mean[quad][part], spread_mean[quad][part + 1u]);
+        // The half that is the team's own, then the other one's groups one after the other.
+        vec2 own[SPREAD_HALF];
         [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
-            uint g = first + i;
-            own[i] = vec2(0.0);
-            if (g < count) {
-                vec4 value = partials[values_at(row, EXACT_SPLITS + g) + quad];
-                own[i] = factor * (group_scale[g] * (high ? value.zw : value.xy) -
-                                   group_sum[g] * centre - mean);
+            uint j = i % SPREAD_HALF;
+            // The odd team takes the other half in another order, and so the pairs that the even one
+            // leaves out.
+            uint g = i < SPREAD_HALF ? half_first + j : other_first + (j ^ (team & 1u));
+            uint at = values_at(row, EXACT_SPLITS + min(g, count - 1u)) + quad;
+            vec2 value = vec2(partials[at][part], partials[at][part + 1u]);
+            value = g < count ? factor * (group_scale[g] * value - group_sum[g] * centre - mean)
+                              : vec2(0.0);
+            if (i < SPREAD_HALF) {
+                own[j] = value;
             }
-        }
-        // A square, of which half is left out: Mesa unrolls no loop around one whose length varies, and
-        // keeps in memory what such loops index.
-        [[unroll]] for (uint i = 0; i < SPREAD_BLOCK; i++) {
-            [[unroll]] for (uint j = 0; j < SPREAD_BLOCK; j++) {
-                if (j <= i) {
-                    products[i * (i + 1u) / 2u + j] += dot(own[i], own[j]);
+            // All of the half, of which some is left out: Mesa unrolls no loop around one whose length
+            // varies, and keeps in memory what such loops index.
+            [[unroll]] for (uint k = 0; k < SPREAD_HALF; k++) {
+                if (i < SPREAD_HALF && k <= j) {
+                    products[j * (j + 1u) / 2u + k] += dot(value, own[k]);
+                } else if (i >= SPREAD_HALF && (j + k) % 2u == 0u) {
+                    products[SPREAD_OWN + (j * SPREAD_HALF + k) / 2u] += dot(value, own[k]);
                 }
             }
         }
@@ -298,10 +308,10 @@ Spread group_spread(uint row, Estimate e, uint count)
         pair_shared[i * WG + tid] = products[i];
     }
     barrier();
-    // Pair p of block k is summed by invocation p + SPREAD_PAIRS k.
+    // Pair p of team k is summed by invocation p + SPREAD_PAIRS k.
     float trace = 0.0;
     float squares = 0.0;
-    for (uint item = tid; item < SPREAD_PAIRS * SPREAD_BLOCKS; item += WG) {
+    for (uint item = tid; item < SPREAD_PAIRS * SPREAD_TEAMS; item += WG) {
         uint pair = item % SPREAD_PAIRS;
         uint start = pair * WG + item / SPREAD_PAIRS * SPREAD_SPLIT;
         float product = 0.0;
@@ -310,7 +320,7 @@ Spread group_spread(uint row, Estimate e, uint count)
         }
         // Row i of the triangle ends on the diagonal, at pair i (i + 3) / 2.
         bool diagonal = false;
-        for (uint i = 0; i < SPREAD_BLOCK; i++) {
+        for (uint i = 0; i < SPREAD_HALF; i++) {
             diagonal = diagonal || pair == i * (i + 3u) / 2u;
         }
         trace += diagonal ? product : 0.0;
@@ -318,8 +328,8 @@ Spread group_spread(uint row, Estimate e, uint count)
     }
     vec4 sums = reduce_sum(vec4(trace, squares, 0.0, 0.0));
     float pairs = 0.0;
-    for (uint block = 0; block < SPREAD_BLOCKS; block++) {
-        float members = float(min(count - min(count, block * SPREAD_BLOCK), SPREAD_BLOCK));
+    for (uint first = 0; first < GROUPS; first += SPREAD_BLOCK) {
+        float members = float(min(count - min(count, first), SPREAD_BLOCK));
         pairs += members * (members - 1.0);
     }
     precise float spread = sums.x / float(count - 1u);

@@ -166,7 +166,7 @@ void tile_logits(uint sequence, uint kv_head, uint count)
         vec4 sum = vec4(0.0);
         bool there = tile_token[slot] != NO_TOKEN;
         if (there) {
-            for (uint l = 0; l < LOOP(LANES); l++) {
+            for (uint l = 0; l < LANES; l++) {
                 sum += pool_shared[(slot * LANES + l) * HEAD_QUADS + quad];
             }
         }
