@@ -192,12 +192,21 @@ static vsa_result make_buffers(vsa_session *session, const vsa_plan_requirements
                               VSAI_PLACE_READBACK, "indices", &session->indices))) {
         return status;
     }
+    const size_t ranges = (size_t)session->layer_count * session->max_sequences;
+    session->stale = vsai_calloc(session->standalone->allocator, ranges, sizeof(*session->stale));
+    if (!session->stale) {
+        return vsai_fail(&session->standalone->log, VSA_ERROR_OUT_OF_HOST_MEMORY,
+                         "no host memory for %u layers", session->layer_count);
+    }
     for (uint32_t i = 0; i < session->layer_count; ++i) {
         vsai_session_layer *layer = &session->layers[i];
+        layer->stale = session->stale + (size_t)i * session->max_sequences;
         if (session->lender) {
             layer->k = session->lender->layers[i].k;
             layer->v = session->lender->layers[i].v;
-            layer->stale_end = session->max_tokens;
+            for (uint32_t sequence = 0; sequence < session->max_sequences; ++sequence) {
+                vsai_stale_add(&layer->stale[sequence], 0, session->max_tokens);
+            }
         } else if ((status = make_buffer(session,
                                          plane_size(session, &session->kv.k, session->head_dim_k),
                                          0, VSAI_PLACE_DEVICE, "k", &layer->k)) ||
@@ -371,6 +380,7 @@ void vsa_session_destroy(vsa_session *session)
         vsa_buffer_destroy(session->page_table);
         vsai_free(standalone->allocator, session->pages);
     }
+    vsai_free(standalone->allocator, session->stale);
     vsai_free(standalone->allocator, session->layers);
     vsai_free(standalone->allocator, session);
 }
@@ -492,10 +502,7 @@ vsa_result vsa_session_write_kv(vsa_session *session, uint32_t layer, uint32_t s
     const vsa_result status = write_plane(session, session->layers[layer].k, &session->kv.k,
                                           sequence, first_token, token_count, &from_k);
     vsai_session_layer *const to = &session->layers[layer];
-    const int stale = to->stale_end > to->stale_first;
-    const uint32_t end = first_token + token_count;
-    to->stale_first = stale && to->stale_first < first_token ? to->stale_first : first_token;
-    to->stale_end = stale && to->stale_end > end ? to->stale_end : end;
+    vsai_stale_add(&to->stale[sequence], first_token, first_token + token_count);
     return status ? status
                   : write_plane(session, to->v, &session->kv.v, sequence, first_token,
                                 token_count, &from_v);

@@ -2,12 +2,13 @@
 #ifndef VSAI_SESSION_H
 #define VSAI_SESSION_H
 
+#include "stale.h"
 #include "standalone.h"
 
 typedef struct vsai_session_layer {
     vsa_buffer *k, *v, *state;
     vsa_layer  *layer;
-    uint32_t    stale_first, stale_end;   /* tokens written by the host, not yet in `state` */
+    vsai_stale *stale;   /* [max_sequences], of the session's */
 } vsai_session_layer;
 
 struct vsa_session {
@@ -26,6 +27,7 @@ struct vsa_session {
 
     uint32_t layer_count;
     vsai_session_layer *layers;
+    vsai_stale *stale;           /* [layer][max_sequences] */
 };
 
 /* Makes new_k and new_v hold `row_count` (sequence, token) rows. The layers are made anew; on an

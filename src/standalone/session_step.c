@@ -92,13 +92,9 @@ static vsa_result record(vsa_session *session, const vsa_session_step *step,
         vk->CmdResetQueryPool(cmd, session->queries, 0, QUERY_COUNT);
         vk->CmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, session->queries, 0);
     }
-    if (layer->state && layer->stale_first < layer->stale_end) {
-        const uint32_t end = layer->stale_end < info->max_length_tokens
-                                 ? layer->stale_end : info->max_length_tokens;
-        if (layer->stale_first < end) {
-            status = vsa_cmd_index(layer->layer, cmd, info, layer->stale_first,
-                                   end - layer->stale_first);
-        }
+    const vsai_stale stale = vsai_stale_union(layer->stale, step->lengths, info->sequence_count);
+    if (layer->state && stale.first < stale.end) {
+        status = vsa_cmd_index(layer->layer, cmd, info, stale.first, stale.end - stale.first);
     }
     if (!status && step->new_k) {
         status = vsa_cmd_append(layer->layer, cmd, info, step->new_tokens);
@@ -163,21 +159,6 @@ static vsa_result read_outputs(vsa_session *session, vsa_session_step_result *re
     return status;
 }
 
-/* Tokens beyond the shortest length, or of sequences that took no part, are still to be indexed. */
-static void note_indexed(vsa_session *session, const vsa_session_step *step,
-                         uint32_t sequence_count)
-{
-    vsai_session_layer *layer = &session->layers[step->layer];
-    uint32_t shortest = sequence_count < session->max_sequences ? 0 : UINT32_MAX;
-    for (uint32_t i = 0; i < sequence_count; ++i) {
-        shortest = step->lengths[i] < shortest ? step->lengths[i] : shortest;
-    }
-    layer->stale_first = shortest > layer->stale_first ? shortest : layer->stale_first;
-    if (layer->stale_first >= layer->stale_end) {
-        layer->stale_first = layer->stale_end = 0;
-    }
-}
-
 vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
                            vsa_session_step_result *result)
 {
@@ -220,7 +201,7 @@ vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
     }
     status = vsai_submit_end(session->standalone);
     if (!status) {
-        note_indexed(session, step, sequence_count);
+        vsai_stale_indexed(session->layers[step->layer].stale, step->lengths, sequence_count);
     }
     if (!status && result && session->queries) {
         status = read_times(session, result);
