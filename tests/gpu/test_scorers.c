@@ -144,7 +144,7 @@ static void state_depends_on_the_cache_alone(void **state)
 
 /* ------------------------------------------------------------------ scores */
 
-enum { LONG = 2048, DIM = 64, CAPACITY = LONG };
+enum { LONG = 2048, DIM = 64, CAPACITY = LONG, GROUP = Q_HEADS / KV_HEADS };
 
 static vsa_plan_create_info method_plan(vsa_method method, vsa_scorer scorer)
 {
@@ -198,27 +198,33 @@ static void heavy_keys_are_found(void **state)
     harness_data_free(data);
 }
 
-/* What a group ranks by: max over its heads of score - largest score of the row. */
-static void group_ranks(const harness_data *data, uint32_t first_row, vsa_scorer scorer,
-                        uint32_t length, double *ranks)
+/* scores[h][t]: of the group's heads, less the largest of the row. */
+static void group_scores(const harness_data *data, uint32_t first_row, vsa_scorer scorer,
+                         uint32_t length, double scores[GROUP][LONG])
 {
-    double scores[LONG];
-    for (uint32_t t = 0; t < length; t++) {
-        ranks[t] = (double)-INFINITY;
-    }
-    for (uint32_t h = 0; h < Q_HEADS / KV_HEADS; h++) {
+    for (uint32_t h = 0; h < GROUP; h++) {
         const harness_row at = harness_locate(data, first_row + h);
         double largest = (double)-INFINITY;
         ref_compact_scores(scorer, harness_q(data, first_row + h),
                            harness_k(data, at.sequence, at.kv_head, 0), DIM, DIM, LONG,
-                           (double)data->plan.softmax_scale, scores);
+                           (double)data->plan.softmax_scale, scores[h]);
         for (uint32_t t = 0; t < length; t++) {
-            largest = fmax(largest, scores[t]);
+            largest = fmax(largest, scores[h][t]);
         }
         for (uint32_t t = 0; t < length; t++) {
-            ranks[t] = fmax(ranks[t], scores[t] - largest);
+            scores[h][t] -= largest;
         }
     }
+}
+
+/* What a group ranks a token by. */
+static double group_rank(double scores[GROUP][LONG], uint32_t token)
+{
+    double rank = (double)-INFINITY;
+    for (uint32_t h = 0; h < GROUP; h++) {
+        rank = fmax(rank, scores[h][token]);
+    }
+    return rank;
 }
 
 /* The top-k set of every scorer is that of its scores in double precision. What is stored in f16 may
@@ -236,19 +242,19 @@ static void scores_are_the_reference(void **state)
                                                CAPACITY);
         harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
         uint32_t wrong = 0, close = 0;
-        for (uint32_t row = 0; row < result.row_count; row += Q_HEADS / KV_HEADS) {
+        for (uint32_t row = 0; row < result.row_count; row += GROUP) {
             const uint32_t length = harness_locate(data, row).length;
             const int32_t *indices = result.indices + (size_t)row * CAPACITY;
-            double ranks[LONG], last = (double)INFINITY, best_left = (double)-INFINITY;
+            double scores[GROUP][LONG], last = (double)INFINITY, best_left = (double)-INFINITY;
             uint8_t taken[LONG] = { 0 };
-            group_ranks(data, row, scorers[i].scorer, length, ranks);
+            group_scores(data, row, scorers[i].scorer, length, scores);
             for (uint32_t j = SINK; j < SINK + TOP_K; j++) {
                 assert_true(indices[j] >= SINK && indices[j] < (int32_t)(length - WINDOW));
                 taken[indices[j]] = 1;
-                last = fmin(last, ranks[indices[j]]);
+                last = fmin(last, group_rank(scores, (uint32_t)indices[j]));
             }
             for (uint32_t t = SINK; t < length - WINDOW; t++) {
-                best_left = taken[t] ? best_left : fmax(best_left, ranks[t]);
+                best_left = taken[t] ? best_left : fmax(best_left, group_rank(scores, t));
             }
             wrong += best_left > last + 0.01;
             close += best_left > last;
@@ -256,7 +262,65 @@ static void scores_are_the_reference(void **state)
         check_that(wrong == 0, "%s: %u sets hold a token that scores less than one left out",
                    scorers[i].name, wrong);
         check_that(close * 4 <= result.row_count, "%s: %u of %u sets differ", scorers[i].name,
-                   close, result.row_count / (Q_HEADS / KV_HEADS));
+                   close, result.row_count / GROUP);
+        harness_result_free(&result);
+        vsa_session_destroy(session);
+    }
+    harness_data_free(data);
+}
+
+/* Method topp with every scorer: tokens in the order of its scores, and as few of them as hold the
+ * mass by these scores in every head; both in double precision. */
+static void top_p_sets_are_the_smallest(void **state)
+{
+    (void)state;
+    enum { SINK = 16, WINDOW = 48 };
+    vsa_plan_create_info plan = method_plan(VSA_METHOD_TOP_P, VSA_SCORER_SIGN);
+    plan.policy.top_p = 0.8f;
+    harness_data *data = method_data(&plan, 2, 11);
+    for (int i = 0; i < SCORERS; i++) {
+        data->plan.policy.scorer = scorers[i].scorer;
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
+                                               CAPACITY);
+        harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
+        for (uint32_t row = 0; row < result.row_count; row += GROUP) {
+            const uint32_t length = harness_locate(data, row).length;
+            const int32_t *indices = result.indices + (size_t)row * CAPACITY;
+            double scores[GROUP][LONG], last = (double)INFINITY, best_left = (double)-INFINITY;
+            uint8_t taken[LONG] = { 0 };
+            uint32_t count = 0, last_token = 0;
+            group_scores(data, row, scorers[i].scorer, length, scores);
+            for (; count < CAPACITY && indices[count] >= 0; count++) {
+                const uint32_t t = (uint32_t)indices[count];
+                taken[t] = 1;
+                /* Of equal ranks the last token is the last. */
+                if (t >= SINK && t < length - WINDOW && group_rank(scores, t) <= last) {
+                    last = group_rank(scores, t);
+                    last_token = t;
+                }
+            }
+            check_that(count > SINK + WINDOW && count < length, "%s, row %u: %u tokens",
+                       scorers[i].name, row, count);
+            for (uint32_t t = SINK; t < length - WINDOW; t++) {
+                best_left = taken[t] ? best_left : fmax(best_left, group_rank(scores, t));
+            }
+            check_that(best_left <= last + 0.01, "%s, row %u: %g was left out, %g taken",
+                       scorers[i].name, row, best_left, last);
+            int needed = 0;
+            for (uint32_t h = 0; h < GROUP; h++) {
+                double all = 0, mass = 0;
+                for (uint32_t t = 0; t < length; t++) {
+                    all += exp(scores[h][t]);
+                    mass += taken[t] ? exp(scores[h][t]) : 0;
+                }
+                /* A score is stored in f16 at the worst: 2^-11 of it, at most .01. */
+                check_that(mass >= all * 0.8 * (1 - 0.01), "%s, row %u: mass %g of %g",
+                           scorers[i].name, row + h, mass, all);
+                needed |= mass - exp(scores[h][last_token]) < all * 0.8 * (1 + 0.01);
+            }
+            check_that(needed, "%s, row %u: token %u is not needed", scorers[i].name, row,
+                       last_token);
+        }
         harness_result_free(&result);
         vsa_session_destroy(session);
     }
@@ -371,6 +435,7 @@ int main(void)
         cmocka_unit_test(state_depends_on_the_cache_alone),
         cmocka_unit_test(heavy_keys_are_found),
         cmocka_unit_test(scores_are_the_reference),
+        cmocka_unit_test(top_p_sets_are_the_smallest),
         cmocka_unit_test(promises_hold),
         cmocka_unit_test(strict_holds),
     };
