@@ -102,8 +102,9 @@ void write_arguments()
         uint count = (cells + ranges.ny - 1u) / ranges.ny * rx;
         for (uint i = gl_LocalInvocationID.x; i < min(count, uint(VSA_MAX_RANGES)); i += WG) {
             uint word = (set * VSA_MAX_RANGES + i) * VSA_ARGS_WORDS;
-            control[word] = 0u;
-            control[word + 1u] = min(ranges.ny, cells - i / rx * ranges.ny);
+            uint axis = cells_axis(set);
+            control[word + 1u - axis] = 0u;
+            control[word + axis] = min(ranges.ny, cells - i / rx * ranges.ny);
             control[word + 2u] = 1u;
             control[word + 3u] = 0u;
         }

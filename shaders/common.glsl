@@ -55,15 +55,11 @@ uint dense_word(uint row, uint split)
 layout(constant_id = VSA_ID_HEADS_TOGETHER) const uint HEADS_TOGETHER = 0;
 
 // Of kernels that read all of K: part of the context (x) and cell (y) of this workgroup. Workgroups
-// mostly run in the order of their index, x first: where the heads of a token lie side by side, those
-// that read the same tokens follow each other.
+// mostly run in the order of their index, x first: where the heads of a token lie side by side, the
+// cells are along the dispatch's x, so that those that read the same tokens follow each other.
 uvec2 stream_place()
 {
-    uvec2 at = gl_WorkGroupID.xy;
-    if (HEADS_TOGETHER != 0u) {
-        uint index = at.y * gl_NumWorkGroups.x + at.x;
-        at = uvec2(index / gl_NumWorkGroups.y, index % gl_NumWorkGroups.y);
-    }
+    uvec2 at = HEADS_TOGETHER != VSA_HEADS_APART ? gl_WorkGroupID.yx : gl_WorkGroupID.xy;
     return at + uvec2(push.first_x, push.first_y);
 }
 

@@ -28,7 +28,17 @@ Ranges ranges_of(uint set)
     return Ranges(push.exact_nx, push.exact_ny, push.exact_rx);
 }
 
-// Workgroups along y that a group has in this stage.
+// stream_place() in common.glsl: which of a dispatch's counts is that of the cells.
+uint cells_axis(uint set)
+{
+    bool streams = set == VSA_ARGS_DENSE
+                       ? HEADS_TOGETHER != VSA_HEADS_APART
+                       : set > VSA_ARGS_SCAN && set <= VSA_ARGS_PICK &&
+                             HEADS_TOGETHER == VSA_HEADS_SCANNED;
+    return streams ? 0u : 1u;
+}
+
+// Cells that a group has in this stage.
 uint ranges_cells(uint set)
 {
     bool by_group = (set > VSA_ARGS_COMBINE && set <= VSA_ARGS_SCAN) ||

@@ -143,7 +143,7 @@
 #define VSA_ID_KEEP            84  /* f32, guided: by how much c may grow before keys are scanned again,
                                   where nothing is known of the head */
 #define VSA_ID_ARGS_SETS       85  /* sets of dispatch arguments that the method uses */
-#define VSA_ID_HEADS_TOGETHER  86  /* the heads of a token lie side by side in K */
+#define VSA_ID_HEADS_TOGETHER  86  /* VSA_HEADS_... */
 #define VSA_ID_QUERY_CHUNKS    87  /* times 8 channels of queries that an invocation of attend, score
                                   and scan holds itself; more are in shared memory */
 #define VSA_ID_CARRY_OFFSET    88  /* words into STATE: guided, what each head needed in its last step
@@ -216,6 +216,12 @@
  * 3). Combine is what estimates after the extension; scan, pick and exact are those of method
  * guided. */
 #define VSA_ARGS_WORDS      4
+
+/* Whether the heads of a token lie side by side in K: the cells of kernels that read all of K are then
+ * along a dispatch's x. */
+#define VSA_HEADS_APART     0
+#define VSA_HEADS_TOGETHER  1   /* and guided, if it scans, does not scan K */
+#define VSA_HEADS_SCANNED   2   /* and guided scans K */
 #define VSA_ARGS_DENSE      0
 #define VSA_ARGS_SAMPLES    0
 #define VSA_ARGS_COMBINE    3

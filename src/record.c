@@ -188,14 +188,25 @@ static uint32_t part_of(uint32_t total, uint32_t first, uint32_t each)
     return total - first < each ? total - first : each;
 }
 
+/* stream_place() in common.glsl. */
+static int cells_are_along_x(const recorder *r, vsai_kernel kernel)
+{
+    return r->shape->constants[VSA_ID_HEADS_TOGETHER] != VSA_HEADS_APART &&
+           (kernel == VSAI_KERNEL_SCORE || kernel == VSAI_KERNEL_SCAN ||
+            kernel == VSAI_KERNEL_ATTEND_DENSE);
+}
+
 static void dispatch_ranges(const recorder *r, vsai_kernel kernel, const vsai_ranges *ranges)
 {
+    const int swapped = cells_are_along_x(r, kernel);
+
     bind(r, kernel);
     for (uint32_t y = 0; y < ranges->total_y; y += ranges->ny) {
         for (uint32_t x = 0; x < ranges->total_x; x += ranges->nx) {
+            const uint32_t nx = part_of(ranges->total_x, x, ranges->nx);
+            const uint32_t ny = part_of(ranges->total_y, y, ranges->ny);
             push_first(r, x, y);
-            r->vk->CmdDispatch(r->cmd, part_of(ranges->total_x, x, ranges->nx),
-                               part_of(ranges->total_y, y, ranges->ny), 1);
+            r->vk->CmdDispatch(r->cmd, swapped ? ny : nx, swapped ? nx : ny, 1);
         }
     }
 }
@@ -210,6 +221,11 @@ static void dispatch_indirect(const recorder *r, vsai_kernel kernel, const vsai_
     bind(r, kernel);
     for (uint32_t y = 0; y < ranges->ry; y++) {
         for (uint32_t x = 0; x < ranges->rx; x++) {
+            /* A range writes beside the arguments of the next one: nothing that has to wait, but tools
+             * that follow whole buffers see a hazard. */
+            if (x + y != 0) {
+                barrier_stage(r);
+            }
             push_first(r, x * ranges->nx, y * ranges->ny);
             r->vk->CmdDispatchIndirect(r->cmd, r->layer->control, at);
             at += VSA_ARGS_WORDS * sizeof(uint32_t);

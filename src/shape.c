@@ -569,7 +569,9 @@ static void fill_constants(vsai_shape *shape)
     c[VSA_ID_REPEAT] = info->tuning.repeat;
     c[VSA_ID_VALUE_CHUNKS] = info->tuning.value_chunks;
     c[VSA_ID_QUERY_CHUNKS] = info->tuning.query_chunks;
-    c[VSA_ID_HEADS_TOGETHER] = kv->k.head_stride < kv->k.token_stride;
+    c[VSA_ID_HEADS_TOGETHER] = kv->k.head_stride >= kv->k.token_stride ? VSA_HEADS_APART
+                               : shape->keys_stride != 0               ? VSA_HEADS_TOGETHER
+                                                                       : VSA_HEADS_SCANNED;
     c[VSA_ID_K_TYPE] = (uint32_t)kv->k.dtype;
     c[VSA_ID_V_TYPE] = (uint32_t)kv->v.dtype;
     c[VSA_ID_Q_TYPE] = (uint32_t)info->q_dtype;

@@ -392,6 +392,39 @@ static void top_p_is_the_smallest_set(void **state)
     }
 }
 
+/* Neither the cache's layout, which turns the grids of the kernels that stream K, nor the size of
+ * their dispatches is part of the result; of the rows some go dense. */
+static void layouts_give_the_same_bits(void **state)
+{
+    (void)state;
+    static const vsa_scorer scorers[] = { VSA_SCORER_EXACT, VSA_SCORER_INT8 };
+    for (size_t i = 0; i < sizeof scorers / sizeof *scorers; i++) {
+        vsa_plan_create_info plan = plan_of(VSA_METHOD_GUIDED, VSA_BOUND_CLT, VSA_TARGET_OUTPUT);
+        plan.policy.scorer = scorers[i];
+        plan.policy.epsilon = 0.02f;
+        harness_data *data = data_of(&plan, 1);
+        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, 0);
+        harness_result flat = harness_run(session, data, 0, 3, 0, 0);
+        vsa_session_destroy(session);
+        data->plan.kv.page_tokens = 32;
+        data->plan.max_dispatch_tokens = 2048;
+        session = harness_session(harness_device, data, VSA_KV_TOKEN_MAJOR, 77, 0);
+        harness_result paged = harness_run(session, data, 0, 3, 0, 0);
+        vsa_session_destroy(session);
+        uint32_t met = 0, dense = 0;
+        for (uint32_t row = 0; row < flat.row_count; row++) {
+            const uint32_t status = VSA_CERTIFICATE_STATUS(flat.certificates[row].status);
+            met += status == VSA_CERTIFICATE_MET;
+            dense += status == VSA_CERTIFICATE_EXACT;
+        }
+        check_that(met > 0 && dense > 0, "%u rows met, %u dense", met, dense);
+        assert_memory_equal(flat.out, paged.out, flat.row_count * DIM * sizeof(float));
+        harness_result_free(&flat);
+        harness_result_free(&paged);
+        harness_data_free(data);
+    }
+}
+
 /* Equal weights everywhere: top-p takes the share of the tokens, guided samples uniformly. */
 static void equal_scores(void **state)
 {
@@ -478,6 +511,7 @@ int main(void)
         cmocka_unit_test(strict_denominator_is_the_reference),
         cmocka_unit_test(budgets_are_carried),
         cmocka_unit_test(strict_holds),
+        cmocka_unit_test(layouts_give_the_same_bits),
         cmocka_unit_test(top_p_is_the_smallest_set),
         cmocka_unit_test(equal_scores),
         cmocka_unit_test(strict_state_follows_the_cache),
