@@ -1,6 +1,9 @@
 #include "stale.h"
 
-static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
 
 void vsai_stale_add(vsai_stale *stale, uint32_t first, uint32_t end)
 {

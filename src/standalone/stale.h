@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 typedef struct vsai_stale {
-    uint32_t first, end;   /* empty unless first < end */
+    uint32_t first, end; /* empty unless first < end */
 } vsai_stale;
 
 /* Tokens [first, end) were written. */
