@@ -273,7 +273,7 @@ Spread group_spread(uint row, Estimate e, uint count)
     [[unroll]] for (uint i = 0; i < SPREAD_PAIRS; i++) {
         products[i] = 0.0;
     }
-    // Two channels at a time: with four, what is kept here takes more registers than Haswell has.
+    // Two channels at a time: all of this is to stay in registers, of which Haswell has few.
     for (uint pair = tid % SPREAD_SPLIT; pair < DV / 2; pair += SPREAD_SPLIT) {
         uint quad = pair / 2u;
         uint part = pair % 2u * 2u;

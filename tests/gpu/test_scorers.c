@@ -163,6 +163,16 @@ static harness_data *method_data(const vsa_plan_create_info *plan, double spread
                              &(harness_fill){ .spread = spread, .value_mean = 1, .seed = seed });
 }
 
+/* One step with another scorer; indices are there. */
+static harness_result run_with(harness_data *data, vsa_scorer scorer)
+{
+    data->plan.policy.scorer = scorer;
+    vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, CAPACITY);
+    harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
+    vsa_session_destroy(session);
+    return result;
+}
+
 /* How many of the 100 heaviest keys the scorer's top 100 holds. A random choice would hold 5. */
 static void heavy_keys_are_found(void **state)
 {
@@ -171,13 +181,9 @@ static void heavy_keys_are_found(void **state)
     static const double least[SCORERS] = { 0.55, 0.98, 0.88, 0.09 };
     vsa_plan_create_info plan = method_plan(VSA_METHOD_TOP_K, VSA_SCORER_EXACT);
     harness_data *data = method_data(&plan, 2, 3);
-    vsa_session *exact = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0, CAPACITY);
-    harness_result truth = harness_run(exact, data, 0, 1, 1, CAPACITY);
+    harness_result truth = run_with(data, VSA_SCORER_EXACT);
     for (int i = 0; i < SCORERS; i++) {
-        data->plan.policy.scorer = scorers[i].scorer;
-        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
-                                               CAPACITY);
-        harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
+        harness_result result = run_with(data, scorers[i].scorer);
         uint32_t found = 0, all = 0;
         for (uint32_t row = 0; row < result.row_count; row++) {
             uint8_t heavy[LONG] = { 0 };
@@ -191,10 +197,8 @@ static void heavy_keys_are_found(void **state)
         print_message("%s: %.3f of the heaviest keys\n", scorers[i].name, (double)found / all);
         check_that(found >= least[i] * all, "%s: %u of %u", scorers[i].name, found, all);
         harness_result_free(&result);
-        vsa_session_destroy(session);
     }
     harness_result_free(&truth);
-    vsa_session_destroy(exact);
     harness_data_free(data);
 }
 
@@ -237,10 +241,7 @@ static void scores_are_the_reference(void **state)
     vsa_plan_create_info plan = method_plan(VSA_METHOD_TOP_K, VSA_SCORER_SIGN);
     harness_data *data = method_data(&plan, 2, 7);
     for (int i = 0; i < SCORERS; i++) {
-        data->plan.policy.scorer = scorers[i].scorer;
-        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
-                                               CAPACITY);
-        harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
+        harness_result result = run_with(data, scorers[i].scorer);
         uint32_t wrong = 0, close = 0;
         for (uint32_t row = 0; row < result.row_count; row += GROUP) {
             const uint32_t length = harness_locate(data, row).length;
@@ -264,7 +265,6 @@ static void scores_are_the_reference(void **state)
         check_that(close * 4 <= result.row_count, "%s: %u of %u sets differ", scorers[i].name,
                    close, result.row_count / GROUP);
         harness_result_free(&result);
-        vsa_session_destroy(session);
     }
     harness_data_free(data);
 }
@@ -279,10 +279,7 @@ static void top_p_sets_are_the_smallest(void **state)
     plan.policy.top_p = 0.8f;
     harness_data *data = method_data(&plan, 2, 11);
     for (int i = 0; i < SCORERS; i++) {
-        data->plan.policy.scorer = scorers[i].scorer;
-        vsa_session *session = harness_session(harness_device, data, VSA_KV_HEAD_MAJOR, 0,
-                                               CAPACITY);
-        harness_result result = harness_run(session, data, 0, 1, 1, CAPACITY);
+        harness_result result = run_with(data, scorers[i].scorer);
         for (uint32_t row = 0; row < result.row_count; row += GROUP) {
             const uint32_t length = harness_locate(data, row).length;
             const int32_t *indices = result.indices + (size_t)row * CAPACITY;
@@ -322,7 +319,6 @@ static void top_p_sets_are_the_smallest(void **state)
                        last_token);
         }
         harness_result_free(&result);
-        vsa_session_destroy(session);
     }
     harness_data_free(data);
 }
