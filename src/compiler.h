@@ -5,8 +5,9 @@
 #include "log.h"
 
 typedef struct vsai_spirv {
-    uint32_t *words;     /* owned: vsai_free; const when embedded data is copied as well */
-    size_t    size;      /* bytes */
+    const uint32_t *words;
+    size_t          size;     /* bytes */
+    void           *memory;   /* that `words` is in, owned: vsai_free; NULL when it is static */
 } vsai_spirv;
 
 typedef struct vsai_compiler {

@@ -3,7 +3,6 @@
 
 #ifdef VSAI_HAVE_EMBEDDED
 
-#include "alloc.h"
 #include "embedded.h"
 
 #include <string.h>
@@ -14,18 +13,14 @@ static vsa_result compile(const char *variant, const char *source, size_t source
 {
     (void)source;
     (void)source_size;
+    (void)allocator;
     *out_spirv = (vsai_spirv){0};
     for (size_t i = 0; i < vsai_spirv_module_count; ++i) {
         const vsai_spirv_module *module = &vsai_spirv_modules[i];
         if (strcmp(module->name, variant) != 0) {
             continue;
         }
-        out_spirv->words = vsai_calloc(allocator, module->size, 1);
-        if (!out_spirv->words) {
-            return vsai_fail(log, VSA_ERROR_OUT_OF_HOST_MEMORY,
-                             "no host memory for %zu bytes of SPIR-V", module->size);
-        }
-        memcpy(out_spirv->words, module->words, module->size);
+        out_spirv->words = module->words;
         out_spirv->size = module->size;
         return VSA_SUCCESS;
     }

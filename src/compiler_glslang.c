@@ -94,13 +94,14 @@ static vsa_result compile_entered(const char *variant, const char *source,
         vsai_log(log, VSA_LOG_ERROR, "glslang: shader %s gave no SPIR-V", variant);
         goto done;
     }
-    out_spirv->words = vsai_calloc(allocator, word_count, sizeof(uint32_t));
-    if (!out_spirv->words) {
+    out_spirv->memory = vsai_calloc(allocator, word_count, sizeof(uint32_t));
+    if (!out_spirv->memory) {
         status = vsai_fail(log, VSA_ERROR_OUT_OF_HOST_MEMORY,
                            "no host memory for %zu words of SPIR-V", word_count);
         goto done;
     }
-    glslang_program_SPIRV_get(program, out_spirv->words);
+    glslang_program_SPIRV_get(program, out_spirv->memory);
+    out_spirv->words = out_spirv->memory;
     out_spirv->size = word_count * sizeof(uint32_t);
     status = VSA_SUCCESS;
 

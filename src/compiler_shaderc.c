@@ -42,13 +42,14 @@ static vsa_result compile(const char *variant, const char *source, size_t source
         goto done;
     }
     const size_t size = shaderc_result_get_length(result);
-    out_spirv->words = vsai_calloc(allocator, size, 1);
-    if (!out_spirv->words) {
+    out_spirv->memory = vsai_calloc(allocator, size, 1);
+    if (!out_spirv->memory) {
         status = vsai_fail(log, VSA_ERROR_OUT_OF_HOST_MEMORY,
                            "no host memory for %zu bytes of SPIR-V", size);
         goto done;
     }
-    memcpy(out_spirv->words, shaderc_result_get_bytes(result), size);
+    memcpy(out_spirv->memory, shaderc_result_get_bytes(result), size);
+    out_spirv->words = out_spirv->memory;
     out_spirv->size = size;
 
 done:

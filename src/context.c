@@ -200,6 +200,7 @@ void vsa_context_destroy(vsa_context *context)
     if (!context) {
         return;
     }
+    vsai_shader_set_destroy(&context->shaders, context->allocator);
     if (context->owns_pipeline_cache) {
         context->vk.DestroyPipelineCache(context->device, context->pipeline_cache,
                                          context->allocator);

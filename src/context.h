@@ -3,6 +3,7 @@
 
 #include "compiler.h"
 #include "log.h"
+#include "shader_set.h"
 #include "vk_table.h"
 
 #include <stdatomic.h>
@@ -20,6 +21,7 @@ struct vsa_context {
     VkPhysicalDeviceDriverProperties driver;
     uint32_t max_storage_range;
     const vsai_compiler *compiler;
+    vsai_shader_set shaders;          /* that it has compiled */
     VkPipelineCache pipeline_cache;   /* the caller's, or our own */
     int owns_pipeline_cache;
     uint8_t pipeline_key[32];         /* of our own pipeline data in `cache` */

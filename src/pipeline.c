@@ -1,6 +1,5 @@
 #include "pipeline.h"
 
-#include "alloc.h"
 #include "shader.h"
 
 #include <stdio.h>
@@ -19,21 +18,20 @@ vsa_result vsai_pipeline_create(vsa_context *context, VkPipelineLayout layout,
                          "pipeline %s: %u specialisation constants, at most %u", info->shader,
                          info->constant_count, MAX_CONSTANTS);
     }
-    vsai_spirv spirv;
+    const vsai_spirv *spirv;
     vsa_result status = vsai_shader_spirv(context, info->shader, info->variant, &spirv);
     if (status) {
         return status;
     }
     const VkShaderModuleCreateInfo module_info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = spirv.size,
-        .pCode = spirv.words,
+        .codeSize = spirv->size,
+        .pCode = spirv->words,
     };
     char what[96];
     VkShaderModule module = VK_NULL_HANDLE;
     VkResult result = vk->CreateShaderModule(context->device, &module_info, context->allocator,
                                              &module);
-    vsai_free(context->allocator, spirv.words);
     if (result) {
         snprintf(what, sizeof(what), "vkCreateShaderModule of %s", name);
         return vsai_fail_vk(&context->log, result, what);

@@ -162,16 +162,13 @@ static int is_spirv(const vsai_spirv *spirv)
     return spirv->size >= 20 && spirv->size % 4 == 0 && spirv->words[0] == SPIRV_MAGIC;
 }
 
-vsa_result vsai_shader_spirv(vsa_context *context, const char *shader, uint32_t variant,
-                             vsai_spirv *out_spirv)
+/* Composed and compiled, or out of the application's cache. */
+static vsa_result fetch(vsa_context *context, const char *name, const char *shader,
+                        uint32_t variant, vsai_spirv *out_spirv)
 {
     const vsai_compiler *compiler = context->compiler;
     const VkAllocationCallbacks *allocator = context->allocator;
     *out_spirv = (vsai_spirv){0};
-    char name[64];
-    if (!vsai_shader_variant_name(shader, variant, name, sizeof(name))) {
-        return vsai_fail(&context->log, VSA_ERROR_SHADER, "shader name %s is too long", shader);
-    }
     if (compiler == vsai_compiler_embedded()) {
         return compiler->compile(name, NULL, 0, allocator, &context->log, out_spirv);
     }
@@ -190,7 +187,7 @@ vsa_result vsai_shader_spirv(vsa_context *context, const char *shader, uint32_t 
     vsai_cache_key(parts, sizeof(parts) / sizeof(parts[0]), key);
     vsai_cache_blob blob;
     if (vsai_cache_get(&context->cache, allocator, key, &blob)) {
-        const vsai_spirv cached = {.words = blob.data, .size = blob.size};
+        const vsai_spirv cached = {.words = blob.data, .size = blob.size, .memory = blob.data};
         if (is_spirv(&cached)) {
             *out_spirv = cached;
             goto done;
@@ -208,4 +205,26 @@ vsa_result vsai_shader_spirv(vsa_context *context, const char *shader, uint32_t 
 done:
     vsai_free(allocator, source.text);
     return status;
+}
+
+vsa_result vsai_shader_spirv(vsa_context *context, const char *shader, uint32_t variant,
+                             const vsai_spirv **out_spirv)
+{
+    char name[VSAI_SHADER_NAME_SIZE];
+    if (!vsai_shader_variant_name(shader, variant, name, sizeof(name))) {
+        return vsai_fail(&context->log, VSA_ERROR_SHADER, "shader name %s is too long", shader);
+    }
+    *out_spirv = vsai_shader_set_find(&context->shaders, name);
+    if (*out_spirv) {
+        return VSA_SUCCESS;
+    }
+    vsai_spirv spirv;
+    const vsa_result status = fetch(context, name, shader, variant, &spirv);
+    if (status) {
+        return status;
+    }
+    *out_spirv = vsai_shader_set_add(&context->shaders, context->allocator, name, spirv);
+    return *out_spirv ? VSA_SUCCESS
+                      : vsai_fail(&context->log, VSA_ERROR_OUT_OF_HOST_MEMORY,
+                                  "no host memory to keep shader %s", name);
 }

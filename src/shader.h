@@ -1,5 +1,5 @@
 /* A shader variant: which source file and which capability defines. Composes GLSL with its
- * includes and fetches SPIR-V through the application's cache. */
+ * includes and fetches SPIR-V through the application's cache, once per context. */
 #ifndef VSAI_SHADER_H
 #define VSAI_SHADER_H
 
@@ -14,8 +14,8 @@ typedef enum vsai_variant {
 /* "score" + WIDE | SEGMENTS | QUANT -> "score.wide.seg.quant". Returns 0 when it does not fit. */
 int vsai_shader_variant_name(const char *shader, uint32_t variant, char *out_name, size_t capacity);
 
-/* `shader` is a file of shaders/ without ".comp". */
+/* `shader` is a file of shaders/ without ".comp". What is returned belongs to the context. */
 vsa_result vsai_shader_spirv(vsa_context *context, const char *shader, uint32_t variant,
-                             vsai_spirv *out_spirv);
+                             const vsai_spirv **out_spirv);
 
 #endif

@@ -241,11 +241,34 @@ static void a_second_context_finds_everything(void **state)
     }
 }
 
+/* However many plans use a shader, a context fetches it once. */
+static void one_context_fetches_a_shader_once(void **state)
+{
+    (void)state;
+    memory_cache cache = { .count = 0 };
+    vsa_context *context = NULL;
+    check_ok(raw_context_create(&(vsa_context_create_info){
+        .cache = { cache_get, cache_put, &cache } }, &context));
+    output first = run_on(context);
+    check_that(!compiles_at_run_time() || cache.misses > 5, "only %u shaders were fetched",
+               cache.misses);
+    cache.hits = cache.misses = 0;
+    output second = run_on(context);
+    check_that(cache.hits + cache.misses == 0, "%u blobs were fetched again",
+               cache.hits + cache.misses);
+    check_same(&first, &second, "from what the context has");
+    vsa_context_destroy(context);
+    for (uint32_t i = 0; i < cache.count; i++) {
+        free(cache.slots[i].data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_compiler_gives_the_same_result),
         cmocka_unit_test(a_second_context_finds_everything),
+        cmocka_unit_test(one_context_fetches_a_shader_once),
     };
     return cmocka_run_group_tests_name("compilers", tests, raw_setup, raw_teardown);
 }
