@@ -50,6 +50,13 @@ static enum ggml_status attend(ggml_backend_t backend, const struct ggml_tensor 
                                                            : GGML_STATUS_ALLOC_FAILED;
 }
 
+/* Only another view of memory. */
+static bool computes_nothing(enum ggml_op op)
+{
+    return op == GGML_OP_NONE || op == GGML_OP_VIEW || op == GGML_OP_RESHAPE ||
+           op == GGML_OP_PERMUTE || op == GGML_OP_TRANSPOSE;
+}
+
 static enum ggml_status graph_compute(ggml_backend_t backend, struct ggml_cgraph *graph)
 {
     enum ggml_status status = GGML_STATUS_SUCCESS;
@@ -58,16 +65,10 @@ static enum ggml_status graph_compute(ggml_backend_t backend, struct ggml_cgraph
     for (int i = 0; i < count && status == GGML_STATUS_SUCCESS; i++) {
         const struct ggml_tensor *op = ggml_graph_node(graph, i);
         /* A branch that was not selected: ggml_build_forward_select. Its inputs hold anything. */
-        if ((op->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) {
+        if ((op->flags & GGML_TENSOR_FLAG_COMPUTE) == 0 || computes_nothing(op->op)) {
             continue;
         }
         switch (op->op) {
-        case GGML_OP_NONE:
-        case GGML_OP_VIEW:
-        case GGML_OP_RESHAPE:
-        case GGML_OP_PERMUTE:
-        case GGML_OP_TRANSPOSE:
-            break;
         case GGML_OP_FLASH_ATTN_EXT:
             status = attend(backend, op);
             break;
@@ -171,13 +172,10 @@ static bool supports_op(ggml_backend_dev_t dev, const struct ggml_tensor *op)
     vsai_ggml_node node;
 
     (void)dev;
-    switch (op->op) {
-    case GGML_OP_NONE:
-    case GGML_OP_VIEW:
-    case GGML_OP_RESHAPE:
-    case GGML_OP_PERMUTE:
-    case GGML_OP_TRANSPOSE:
+    if (computes_nothing(op->op)) {
         return true;
+    }
+    switch (op->op) {
     case GGML_OP_FLASH_ATTN_EXT:
         return vsai_ggml_node_read(op, &node) == NULL && vsai_ggml_engine_is_ready();
     case GGML_OP_SET_ROWS:

@@ -17,6 +17,7 @@
  * program names device 0, unless it is set.
  */
 #include "fail.h"
+#include "median.h"
 #include "plugin.h"
 
 #include <ggml-alloc.h>
@@ -183,18 +184,6 @@ static double largest_error(const speed_node *node, const speed_data *data)
     }
     free(out);
     return largest;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, uint32_t count)
-{
-    qsort(values, count, sizeof(*values), compare);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
 /* Medians, in milliseconds: `wall`, and `cpu` of all threads of this process. Where the device is

@@ -21,6 +21,8 @@
  * The exit code is 1 when a result is wrong: 5% from double precision for ggml, which multiplies
  * in f16, 1e-5 for vsa; 2 for wrong arguments, 3 when there is no such device, or it fails.
  */
+#include "fail.h"
+#include "median.h"
 #include "reference.h"
 #include "vsa_standalone.h"
 
@@ -30,7 +32,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,6 @@
 enum {
     Q_HEADS = 32, KV_HEADS = 8, GROUP = Q_HEADS / KV_HEADS, DIM = 128, OUT = Q_HEADS * DIM,
     WARM_UP = 3, MAX_LENGTHS = 16, MAX_RUNS = 1000, MAX_TOKENS = 1 << 20,
-    EXIT_WRONG = 1, EXIT_USAGE = 2, EXIT_DEVICE = 3,
 };
 
 #define MAX_GGML_ERROR 0.05
@@ -74,26 +74,6 @@ typedef struct measurement {
     double   ggml_error, vsa_error;   /* the largest relative L2 error of a head */
 } measurement;
 
-static void fail(int code, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(code);
-}
-
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) {
-        fail(EXIT_DEVICE, "out of memory");
-    }
-    return memory;
-}
-
 static double clock_ms(clockid_t clock)
 {
     struct timespec now;
@@ -112,19 +92,6 @@ static times times_since(times start)
 {
     const times end = start_times();
     return (times){ .wall_ms = end.wall_ms - start.wall_ms, .cpu_ms = end.cpu_ms - start.cpu_ms };
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts `values`. */
-static double median(double *values, uint32_t count)
-{
-    qsort(values, count, sizeof(*values), compare);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
 static times medians(const times *runs, uint32_t count)

@@ -2,33 +2,7 @@
 
 #include <stdio.h>
 
-typedef struct method_traits {
-    int method;
-    bool scores, guarantees;
-} method_traits;
-
-static const method_traits all_methods[] = {
-    {.method = VSA_METHOD_DENSE},
-    {.method = VSA_METHOD_TOP_K, .scores = true},
-    {.method = VSA_METHOD_TOP_P, .scores = true},
-    {.method = VSA_METHOD_SAMPLE, .guarantees = true},
-    {.method = VSA_METHOD_VATTENTION, .scores = true, .guarantees = true},
-    {.method = VSA_METHOD_GUIDED, .scores = true, .guarantees = true},
-};
-static const int all_scorers[] = {VSA_SCORER_EXACT, VSA_SCORER_PAGE, VSA_SCORER_SIGN,
-                                  VSA_SCORER_INT8, VSA_SCORER_INT4};
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static const method_traits *traits_of(int method)
-{
-    for (size_t i = 0; i < COUNT(all_methods); i++) {
-        if (all_methods[i].method == method) {
-            return &all_methods[i];
-        }
-    }
-    return &all_methods[0];
-}
+#include "method_traits.h"
 
 /* Whether the command line asks for the method, or everything is compared with it; *out_named: by
  * name. */
@@ -50,7 +24,7 @@ static void add_method(const tool_options *options, const method_traits *traits,
 {
     const bool one = options_given(options, "scorer") || !traits->scores;
     const int *scorers = one ? &options->scorer : all_scorers;
-    const size_t count = one ? 1 : COUNT(all_scorers);
+    const size_t count = one ? 1 : SCORER_COUNT;
 
     for (size_t i = 0; i < count && cases->count < BENCH_MAX_CASES; i++) {
         cases->items[cases->count++] = (bench_case){
@@ -65,7 +39,7 @@ static void add_method(const tool_options *options, const method_traits *traits,
 void bench_cases_make(const tool_options *options, bench_cases *out_cases)
 {
     *out_cases = (bench_cases){0};
-    for (size_t i = 0; i < COUNT(all_methods); i++) {
+    for (int i = 0; i < METHOD_COUNT; i++) {
         bool is_named;
 
         if (is_wanted(options, all_methods[i].method, &is_named)) {
@@ -87,12 +61,12 @@ tool_options bench_case_options(const bench_case *entry, const tool_options *opt
 
 bool bench_case_scores(const bench_case *entry)
 {
-    return traits_of(entry->method)->scores;
+    return method_traits_of(entry->method)->scores;
 }
 
 bool bench_case_has_guarantee(const bench_case *entry)
 {
-    return traits_of(entry->method)->guarantees;
+    return method_traits_of(entry->method)->guarantees;
 }
 
 const char *bench_case_scorer_name(const bench_case *entry)

@@ -159,13 +159,7 @@ static void add_settings(const bench_run *run, cJSON *object)
     cJSON_AddNumberToObject(object, "head_dim_k", input->head_dim_k);
     cJSON_AddNumberToObject(object, "head_dim_v", input->head_dim_v);
     cJSON_AddStringToObject(object, "kv_type", options_dtype_name((int)input->kv_type));
-    cJSON_AddStringToObject(object, "bound", options_bound_name(options->bound));
-    cJSON_AddStringToObject(object, "target", options_target_name(options->target));
-    cJSON_AddNumberToObject(object, "epsilon", options->epsilon);
-    cJSON_AddNumberToObject(object, "delta", options->delta);
-    cJSON_AddNumberToObject(object, "value_floor", options->value_floor);
-    cJSON_AddBoolToObject(object, "carry_budget", options->carry_budget);
-    cJSON_AddStringToObject(object, "on_miss", options_on_miss_name(options->on_miss));
+    report_promise_to_json(options, object);
     cJSON_AddNumberToObject(object, "repeat", options->repeat);
     cJSON_AddItemToObject(object, "tuning", make_tuning(&run->tuning));
 }

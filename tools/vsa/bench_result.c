@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 const bench_spread bench_spread_unknown = {(double)NAN, (double)NAN, (double)NAN};
 
 double bench_row_ms(const bench_row *row)
@@ -46,17 +48,14 @@ const bench_row *bench_results_find(const bench_results *results, const bench_ca
 
 bool bench_results_add(bench_results *results, const bench_row *row)
 {
-    if (results->count == results->capacity) {
-        const size_t capacity = results->capacity ? 2 * results->capacity : 32;
-        bench_row *rows = realloc(results->rows, capacity * sizeof *rows);
+    bench_row *rows = array_reserve(results->rows, results->count, 1, &results->capacity,
+                                    sizeof *rows);
 
-        if (!rows) {
-            return false;
-        }
-        results->rows = rows;
-        results->capacity = capacity;
+    if (!rows) {
+        return false;
     }
-    results->rows[results->count++] = *row;
+    results->rows = rows;
+    rows[results->count++] = *row;
     return true;
 }
 
@@ -73,17 +72,14 @@ bool bench_results_omit(bench_results *results, uint32_t tokens, const char *wha
             return true;
         }
     }
-    if (results->omission_count == results->omission_capacity) {
-        const size_t capacity = results->omission_capacity ? 2 * results->omission_capacity : 8;
-        bench_omission *omissions = realloc(results->omissions, capacity * sizeof *omissions);
+    bench_omission *omissions = array_reserve(results->omissions, results->omission_count, 1,
+                                              &results->omission_capacity, sizeof *omissions);
 
-        if (!omissions) {
-            return false;
-        }
-        results->omissions = omissions;
-        results->omission_capacity = capacity;
+    if (!omissions) {
+        return false;
     }
-    bench_omission *omission = &results->omissions[results->omission_count++];
+    results->omissions = omissions;
+    bench_omission *omission = &omissions[results->omission_count++];
 
     *omission = (bench_omission){.tokens = tokens};
     snprintf(omission->what, sizeof omission->what, "%s", what ? what : "");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "eval_result.h"
 #include "tool.h"
 
@@ -56,17 +57,14 @@ static int no_memory(const eval_setup *setup)
 
 static bool add_pair(eval_measurement *sum, double actual, double certified)
 {
-    if (sum->pair_count == sum->pair_capacity) {
-        const size_t capacity = sum->pair_capacity ? 2 * sum->pair_capacity : 256;
-        eval_pair *pairs = realloc(sum->pairs, capacity * sizeof *pairs);
+    eval_pair *pairs = array_reserve(sum->pairs, sum->pair_count, 1, &sum->pair_capacity,
+                                     sizeof *pairs);
 
-        if (!pairs) {
-            return false;
-        }
-        sum->pairs = pairs;
-        sum->pair_capacity = capacity;
+    if (!pairs) {
+        return false;
     }
-    sum->pairs[sum->pair_count++] = (eval_pair){.actual = actual, .certified = certified};
+    sum->pairs = pairs;
+    pairs[sum->pair_count++] = (eval_pair){.actual = actual, .certified = certified};
     return true;
 }
 

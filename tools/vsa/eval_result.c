@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "array.h"
+
 double eval_limit(double bound)
 {
     return bound + 2e-6; /* vsa.h, vsa_certificate */
@@ -9,17 +11,14 @@ double eval_limit(double bound)
 
 bool eval_results_add(eval_results *results, const eval_row *row)
 {
-    if (results->count == results->capacity) {
-        const size_t capacity = results->capacity ? 2 * results->capacity : 64;
-        eval_row *rows = realloc(results->rows, capacity * sizeof *rows);
+    eval_row *rows = array_reserve(results->rows, results->count, 1, &results->capacity,
+                                   sizeof *rows);
 
-        if (!rows) {
-            return false;
-        }
-        results->rows = rows;
-        results->capacity = capacity;
+    if (!rows) {
+        return false;
     }
-    results->rows[results->count++] = *row;
+    results->rows = rows;
+    rows[results->count++] = *row;
     return true;
 }
 

@@ -5,21 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct method_traits {
-    int method;
-    bool scores, guarantees, has_top_k, has_top_p;
-} method_traits;
+#include "array.h"
+#include "method_traits.h"
 
-static const method_traits all_methods[] = {
-    {.method = VSA_METHOD_DENSE},
-    {.method = VSA_METHOD_TOP_K, .scores = true, .has_top_k = true},
-    {.method = VSA_METHOD_TOP_P, .scores = true, .has_top_p = true},
-    {.method = VSA_METHOD_SAMPLE, .guarantees = true},
-    {.method = VSA_METHOD_VATTENTION, .scores = true, .guarantees = true, .has_top_k = true},
-    {.method = VSA_METHOD_GUIDED, .scores = true, .guarantees = true},
-};
-static const int all_scorers[] = {VSA_SCORER_EXACT, VSA_SCORER_PAGE, VSA_SCORER_SIGN,
-                                  VSA_SCORER_INT8, VSA_SCORER_INT4};
 static const int all_bounds[] = {VSA_BOUND_CLT, VSA_BOUND_STRICT};
 static const int all_targets[] = {VSA_TARGET_OUTPUT, VSA_TARGET_DENOMINATOR, VSA_TARGET_NUMERATOR};
 static const double all_epsilons[] = {0.02, 0.05, 0.1, 0.2, 0.3};
@@ -28,20 +16,10 @@ static const double all_top_p[] = {0.5, 0.8, 0.9, 0.95, 0.99};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static const method_traits *traits_of(int method)
-{
-    for (size_t i = 0; i < COUNT(all_methods); i++) {
-        if (all_methods[i].method == method) {
-            return &all_methods[i];
-        }
-    }
-    return &all_methods[0];
-}
-
 /* Whether the library has the bound for the case: vsa.h, vsa_bound and vsa_policy::value_floor. */
 static bool has_bound(const eval_case *entry, const tool_options *options)
 {
-    if (!traits_of(entry->method)->guarantees || entry->bound == VSA_BOUND_CLT) {
+    if (!method_traits_of(entry->method)->guarantees || entry->bound == VSA_BOUND_CLT) {
         return true;
     }
     if (entry->scorer == VSA_SCORER_PAGE || entry->scorer == VSA_SCORER_SIGN ||
@@ -85,17 +63,14 @@ static bool add(maker *m, eval_case entry)
     if (entry.is_doubtful && !m->with_unknown) {
         return true;
     }
-    if (sweep->count == sweep->capacity) {
-        const size_t capacity = sweep->capacity ? 2 * sweep->capacity : 64;
-        eval_case *cases = realloc(sweep->cases, capacity * sizeof *cases);
+    eval_case *cases = array_reserve(sweep->cases, sweep->count, 1, &sweep->capacity,
+                                     sizeof *cases);
 
-        if (!cases) {
-            return false;
-        }
-        sweep->cases = cases;
-        sweep->capacity = capacity;
+    if (!cases) {
+        return false;
     }
-    sweep->cases[sweep->count++] = entry;
+    sweep->cases = cases;
+    cases[sweep->count++] = entry;
     return true;
 }
 
@@ -174,7 +149,7 @@ static bool add_method(maker *m, const method_traits *traits)
     /* A value without meaning for the method is not swept. */
     const values scorers =
         choose(options, "scorer", &options->scorer, all_scorers,
-               traits->scores && options->densities.count == 0 ? COUNT(all_scorers) : 1);
+               traits->scores && options->densities.count == 0 ? SCORER_COUNT : 1);
     const values bounds =
         choose(options, "bound", &options->bound, all_bounds,
                traits->guarantees && options->densities.count == 0 ? COUNT(all_bounds) : 1);
@@ -206,7 +181,7 @@ static bool add_methods(maker *m)
     const bool one = options_given(m->options, "method");
 
     m->sweep.count = 0;
-    for (size_t i = 0; i < COUNT(all_methods); i++) {
+    for (int i = 0; i < METHOD_COUNT; i++) {
         const bool wanted =
             one ? all_methods[i].method == m->options->method
                 : all_methods[i].method != VSA_METHOD_DENSE || m->options->densities.count == 0;
@@ -272,22 +247,22 @@ tool_options eval_case_options(const eval_case *entry, const tool_options *optio
 
 bool eval_case_has_guarantee(const eval_case *entry)
 {
-    return traits_of(entry->method)->guarantees;
+    return method_traits_of(entry->method)->guarantees;
 }
 
 const char *eval_case_scorer_name(const eval_case *entry)
 {
-    return traits_of(entry->method)->scores ? options_scorer_name(entry->scorer) : "none";
+    return method_traits_of(entry->method)->scores ? options_scorer_name(entry->scorer) : "none";
 }
 
 const char *eval_case_bound_name(const eval_case *entry)
 {
-    return traits_of(entry->method)->guarantees ? options_bound_name(entry->bound) : "none";
+    return method_traits_of(entry->method)->guarantees ? options_bound_name(entry->bound) : "none";
 }
 
 void eval_case_family(const eval_case *entry, char text[EVAL_FAMILY_SIZE])
 {
-    const method_traits *traits = traits_of(entry->method);
+    const method_traits *traits = method_traits_of(entry->method);
 
     snprintf(text, EVAL_FAMILY_SIZE, "%s%s%s%s%s", options_method_name(entry->method),
              traits->scores ? ", " : "", traits->scores ? options_scorer_name(entry->scorer) : "",
@@ -303,7 +278,7 @@ bool eval_case_same_family(const eval_case *a, const eval_case *b)
 void eval_case_top_k(const eval_case *entry, char text[EVAL_SETTING_SIZE])
 {
     text[0] = '\0';
-    if (!traits_of(entry->method)->has_top_k) {
+    if (!method_traits_of(entry->method)->has_top_k) {
         return;
     }
     if (entry->top_k.is_fraction) {
@@ -316,7 +291,7 @@ void eval_case_top_k(const eval_case *entry, char text[EVAL_SETTING_SIZE])
 void eval_case_top_p(const eval_case *entry, char text[EVAL_SETTING_SIZE])
 {
     text[0] = '\0';
-    if (traits_of(entry->method)->has_top_p) {
+    if (method_traits_of(entry->method)->has_top_p) {
         snprintf(text, EVAL_SETTING_SIZE, "%.9g", entry->top_p);
     }
 }
@@ -355,7 +330,7 @@ static double between(double from, double to, double place)
 
 void eval_case_move(eval_case *entry, double place)
 {
-    const method_traits *traits = traits_of(entry->method);
+    const method_traits *traits = method_traits_of(entry->method);
 
     if (traits->guarantees) {
         entry->epsilon = between(loosest_epsilon, tightest_epsilon, place);
@@ -374,7 +349,7 @@ static double share_of(option_share share, uint32_t tokens)
 
 double eval_case_start(const eval_case *entry, uint32_t tokens)
 {
-    const method_traits *traits = traits_of(entry->method);
+    const method_traits *traits = method_traits_of(entry->method);
     const double ends = share_of(entry->sink, tokens) + share_of(entry->window, tokens);
 
     if (traits->guarantees) {

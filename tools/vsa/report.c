@@ -5,22 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 bool report_add(report *sum, const vsa_plan *plan, const vsa_certificate *rows, size_t row_count,
                 double gpu_ms)
 {
     uint64_t read = 0, dense = 0;
 
-    if (sum->count + row_count > sum->capacity) {
-        const size_t capacity = 2 * sum->capacity + row_count;
-        vsa_certificate *larger = realloc(sum->certificates, capacity * sizeof *larger);
+    vsa_certificate *certificates = array_reserve(sum->certificates, sum->count, row_count,
+                                                  &sum->capacity, sizeof *certificates);
 
-        if (!larger) {
-            return false;
-        }
-        sum->certificates = larger;
-        sum->capacity = capacity;
+    if (!certificates) {
+        return false;
     }
-    memcpy(sum->certificates + sum->count, rows, row_count * sizeof *rows);
+    sum->certificates = certificates;
+    memcpy(certificates + sum->count, rows, row_count * sizeof *rows);
     for (size_t i = 0; i < row_count; i++) {
         sum->gathered_tokens += rows[i].gathered_tokens;
     }
@@ -53,6 +52,17 @@ void report_flags_to_json(const vsa_certificate_summary *rows, uint64_t gathered
     cJSON_AddNumberToObject(object, "gathered_tokens", (double)gathered_tokens);
 }
 
+void report_promise_to_json(const tool_options *options, cJSON *object)
+{
+    cJSON_AddStringToObject(object, "bound", options_bound_name(options->bound));
+    cJSON_AddStringToObject(object, "target", options_target_name(options->target));
+    cJSON_AddNumberToObject(object, "epsilon", options->epsilon);
+    cJSON_AddNumberToObject(object, "delta", options->delta);
+    cJSON_AddNumberToObject(object, "value_floor", options->value_floor);
+    cJSON_AddBoolToObject(object, "carry_budget", options->carry_budget);
+    cJSON_AddStringToObject(object, "on_miss", options_on_miss_name(options->on_miss));
+}
+
 void report_to_json(const report *sum, const vsa_device_info *device, const tool_options *options,
                     cJSON *object)
 {
@@ -63,13 +73,7 @@ void report_to_json(const report *sum, const vsa_device_info *device, const tool
     cJSON_AddStringToObject(object, "driver", device->driver);
     cJSON_AddStringToObject(object, "method", options_method_name(options->method));
     cJSON_AddStringToObject(object, "scorer", options_scorer_name(options->scorer));
-    cJSON_AddStringToObject(object, "bound", options_bound_name(options->bound));
-    cJSON_AddStringToObject(object, "target", options_target_name(options->target));
-    cJSON_AddNumberToObject(object, "epsilon", options->epsilon);
-    cJSON_AddNumberToObject(object, "delta", options->delta);
-    cJSON_AddNumberToObject(object, "value_floor", options->value_floor);
-    cJSON_AddBoolToObject(object, "carry_budget", options->carry_budget);
-    cJSON_AddStringToObject(object, "on_miss", options_on_miss_name(options->on_miss));
+    report_promise_to_json(options, object);
     cJSON_AddNumberToObject(object, "rows", rows.rows);
     cJSON_AddNumberToObject(object, "density", rows.density);
     cJSON_AddNumberToObject(object, "bytes_read", (double)sum->bytes_read);

@@ -35,6 +35,9 @@ bool report_check(const report *sum, vsa_certificate_summary *out_summary);
 void report_flags_to_json(const vsa_certificate_summary *rows, uint64_t gathered_tokens,
                           struct cJSON *object);
 
+/* The fields of what was asked for: bound, target, epsilon, delta and what goes with them. */
+void report_promise_to_json(const tool_options *options, struct cJSON *object);
+
 /* The fields that attend and decode share. `object` may be NULL after memory ran out. */
 void report_to_json(const report *sum, const vsa_device_info *device, const tool_options *options,
                     struct cJSON *object);

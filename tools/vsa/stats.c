@@ -3,20 +3,18 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "array.h"
+
 bool stats_add(stats *list, double value)
 {
-    if (list->count == list->capacity) {
-        const size_t capacity = list->capacity ? 2 * list->capacity : 1024;
-        double *values = realloc(list->values, capacity * sizeof *values);
+    double *values = array_reserve(list->values, list->count, 1, &list->capacity, sizeof *values);
 
-        if (!values) {
-            return false;
-        }
-        list->values = values;
-        list->capacity = capacity;
+    if (!values) {
+        return false;
     }
+    list->values = values;
     /* NaN has no place in an order; it is as bad as an error can be. */
-    list->values[list->count++] = isnan(value) ? HUGE_VAL : value;
+    values[list->count++] = isnan(value) ? HUGE_VAL : value;
     return true;
 }
 

@@ -1,13 +1,13 @@
-/* fail.h - the programs that link llama.cpp end with one sentence when something does not work. */
-#ifndef VSA_LLAMA_FAIL_H
-#define VSA_LLAMA_FAIL_H
+/* fail.h - programs that link ggml or llama.cpp end with one sentence when something does not work. */
+#ifndef VSA_SUPPORT_FAIL_H
+#define VSA_SUPPORT_FAIL_H
 
 #include <stddef.h>
 
 enum {
     EXIT_WRONG = 1,    /* a result is wrong */
     EXIT_USAGE = 2,    /* wrong arguments or a bad file */
-    EXIT_DEVICE = 3,   /* llama.cpp, ggml or the plugin does not work here */
+    EXIT_DEVICE = 3,   /* the device, llama.cpp, ggml or the plugin does not work here */
 };
 
 /* Prints "error: ..." and exits. */
