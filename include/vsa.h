@@ -494,6 +494,19 @@ VSA_API void vsa_layer_destroy(vsa_layer *layer);
 
 /* ----------------------------------------------------------------- recording */
 
+/* A timestamp after every kernel, for profiling. Kernel i took from timestamp i - 1 to timestamp i;
+ * kernels that run side by side (no barrier between them) share their time as it ends. */
+typedef struct vsa_kernel_marks {
+    VkQueryPool  queries;       /* REQUIRED: timestamps, `capacity` of them reset by the caller */
+    uint32_t     first_query;   /* of `queries` */
+    uint32_t     capacity;      /* of `queries` from first_query on, and of `kernels` */
+    const char **kernels;       /* REQUIRED: [i] is set to the kernel that ends at timestamp i, as in
+                                   vsa_plan_pipeline; NULL where a call of vsa_cmd_* begins. The
+                                   names are static */
+    uint32_t     count;         /* raised by every mark, 0 before the first call; those from
+                                   `capacity` on are not written */
+} vsa_kernel_marks;
+
 /* For every vsa_cmd_* function:
  *  - `cmd` is recording, outside a render pass, on a queue family with VK_QUEUE_COMPUTE_BIT.
  *  - Before: the caller makes its writes to the bound ranges visible to COMPUTE_SHADER /
@@ -519,6 +532,7 @@ typedef struct vsa_step {
 
     VkQueryPool timestamps;     /* optional: VSA_TIMESTAMP_COUNT queries, reset by the caller */
     uint32_t    first_query;    /* of `timestamps` */
+    vsa_kernel_marks *marks;    /* optional: used while commands are recorded */
 } vsa_step;
 
 /* When each timestamp of vsa_cmd_decode is written: at the end of the named stage. A stage that

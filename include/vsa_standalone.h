@@ -222,6 +222,12 @@ typedef struct vsa_session_step {
     int      dense;              /* 1 = exact attention instead of the plan's method */
 } vsa_session_step;
 
+/* One kernel of a step. */
+typedef struct vsa_kernel_time {
+    const char *kernel;   /* as in vsa_plan_pipeline; static */
+    double      ms;       /* see vsa_kernel_marks */
+} vsa_kernel_time;
+
 /* Where results go; every pointer may be NULL. */
 typedef struct vsa_session_step_result {
     float           *out;           /* [sequence][query][q_head][channel] */
@@ -231,6 +237,11 @@ typedef struct vsa_session_step_result {
                                        queue has none */
     double stage_ms[VSA_TIMESTAMP_COUNT];  /* set by the call: [i] ends at timestamp i; [0] is the
                                               append */
+    vsa_kernel_time *kernel_times;  /* [kernel_capacity], in the order of the step; the timestamps
+                                       take time of their own */
+    uint32_t kernel_capacity;       /* of kernel_times; 128 hold any step */
+    uint32_t kernel_count;          /* set by the call: entries filled; 0 if the queue has no
+                                       timestamps */
 } vsa_session_step_result;
 
 /* Append, then attend: one submission. */

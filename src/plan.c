@@ -323,6 +323,11 @@ void vsa_plan_get_requirements(const vsa_plan *plan, vsa_plan_requirements *out)
                     vsa_dtype_row_size(shape->info.out_dtype, shape->info.head_dim_v);
 }
 
+const char *vsai_kernel_name(vsai_kernel kernel)
+{
+    return kernels[kernel].name != NULL ? kernels[kernel].name : kernels[kernel].shader;
+}
+
 void vsa_plan_get_pipelines(const vsa_plan *plan, vsa_plan_pipeline *out_pipelines,
                             uint32_t capacity, uint32_t *out_count)
 {
@@ -334,7 +339,7 @@ void vsa_plan_get_pipelines(const vsa_plan *plan, vsa_plan_pipeline *out_pipelin
         }
         if (count < capacity) {
             out_pipelines[count] = (vsa_plan_pipeline){
-                .kernel = kernels[i].name != NULL ? kernels[i].name : kernels[i].shader,
+                .kernel = vsai_kernel_name((vsai_kernel)i),
                 .pipeline = plan->pipelines[i]};
         }
         count++;

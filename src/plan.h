@@ -39,6 +39,9 @@ typedef enum vsai_kernel {
     VSAI_KERNELS
 } vsai_kernel;
 
+/* As in vsa_plan_pipeline; static. */
+const char *vsai_kernel_name(vsai_kernel kernel);
+
 struct vsa_plan {
     vsa_context *context;
     vsai_shape   shape;

@@ -35,6 +35,22 @@ static uint32_t chunks_of(uint32_t tokens, uint32_t chunk)
     return (tokens + chunk - 1) / chunk;
 }
 
+/* The end of a kernel; NULL: where kernels begin. */
+static void mark(const recorder *r, const char *kernel)
+{
+    vsa_kernel_marks *marks = r->step->marks;
+
+    if (marks == NULL) {
+        return;
+    }
+    if (marks->count < marks->capacity) {
+        marks->kernels[marks->count] = kernel;
+        r->vk->CmdWriteTimestamp(r->cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, marks->queries,
+                                 marks->first_query + marks->count);
+    }
+    marks->count++;
+}
+
 static vsa_result check_step(const vsa_layer *layer, const vsa_step *step)
 {
     const vsa_plan_create_info *info = &layer->plan->shape.info;
@@ -138,6 +154,7 @@ static vsa_result recorder_init(recorder *r, const vsa_layer *layer, VkCommandBu
     }
     r->vk->CmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE,
                                  layer->plan->pipeline_layout, 0, 1, &layer->set, 0, NULL);
+    mark(r, NULL);
     return VSA_SUCCESS;
 }
 
@@ -209,6 +226,7 @@ static void dispatch_ranges(const recorder *r, vsai_kernel kernel, const vsai_ra
             r->vk->CmdDispatch(r->cmd, swapped ? ny : nx, swapped ? nx : ny, 1);
         }
     }
+    mark(r, vsai_kernel_name(kernel));
 }
 
 /* The same ranges with the counts that combine.comp left in argument set `set`. */
@@ -231,6 +249,7 @@ static void dispatch_indirect(const recorder *r, vsai_kernel kernel, const vsai_
             at += VSA_ARGS_WORDS * sizeof(uint32_t);
         }
     }
+    mark(r, vsai_kernel_name(kernel));
 }
 
 /* total_x by total_y workgroups of tokens_per_x tokens each, cut into bounded dispatches. */

@@ -234,7 +234,7 @@ static vsa_result make_queries(vsa_session *session)
     const VkQueryPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = VSA_TIMESTAMP_COUNT + 1,
+        .queryCount = VSAI_STEP_QUERIES + VSAI_KERNEL_QUERIES,
     };
     const VkResult result = standalone->vk.CreateQueryPool(standalone->device, &info,
                                                            standalone->allocator,

@@ -5,7 +5,6 @@
 
 /* Query 0 is written before the append, the others by vsa_cmd_decode. */
 #define FIRST_STAGE_QUERY 1
-#define QUERY_COUNT       (VSA_TIMESTAMP_COUNT + 1)
 
 static vsa_result check_step(const vsa_session *session, const vsa_session_step *step,
                              const vsa_session_step_result *result, uint32_t sequence_count,
@@ -89,7 +88,8 @@ static vsa_result record(vsa_session *session, const vsa_session_step *step,
     const vsai_session_layer *layer = &session->layers[step->layer];
     vsa_result status = VSA_SUCCESS;
     if (session->queries) {
-        vk->CmdResetQueryPool(cmd, session->queries, 0, QUERY_COUNT);
+        vk->CmdResetQueryPool(cmd, session->queries, 0,
+                              VSAI_STEP_QUERIES + (info->marks ? VSAI_KERNEL_QUERIES : 0));
         vk->CmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, session->queries, 0);
     }
     const vsai_stale stale = vsai_stale_union(layer->stale, step->lengths, info->sequence_count);
@@ -114,31 +114,68 @@ static vsa_result record(vsa_session *session, const vsa_session_step *step,
     return status;
 }
 
-static vsa_result read_times(vsa_session *session, vsa_session_step_result *result)
+typedef struct query {
+    uint64_t ticks, available;
+} query;
+
+/* Not ready: a query that this step did not write. */
+static vsa_result read_queries(vsa_session *session, uint32_t first, uint32_t count, query *out)
 {
     vsa_standalone *standalone = session->standalone;
-    uint64_t values[QUERY_COUNT][2];   /* ticks, available */
-    memset(values, 0, sizeof(values));
-    const VkResult vk_result = standalone->vk.GetQueryPoolResults(
-        standalone->device, session->queries, 0, QUERY_COUNT, sizeof(values), values,
-        sizeof(values[0]), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WITH_AVAILABILITY_BIT);
-    /* Not ready: a query that this step did not write. */
-    if (vk_result != VK_SUCCESS && vk_result != VK_NOT_READY) {
-        return vsai_fail_vk(&standalone->log, vk_result, "vkGetQueryPoolResults");
+    memset(out, 0, count * sizeof(*out));
+    const VkResult result = standalone->vk.GetQueryPoolResults(
+        standalone->device, session->queries, first, count, count * sizeof(*out), out,
+        sizeof(*out), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WITH_AVAILABILITY_BIT);
+    return result == VK_NOT_READY
+               ? VSA_SUCCESS
+               : vsai_fail_vk(&standalone->log, result, "vkGetQueryPoolResults");
+}
+
+/* The counter may wrap once. */
+static double ms_between(const vsa_session *session, uint64_t first, uint64_t last)
+{
+    const vsa_standalone *standalone = session->standalone;
+    return (double)((last - first) & standalone->timestamp_mask) * standalone->timestamp_period *
+           1e-6;
+}
+
+static vsa_result read_times(vsa_session *session, vsa_session_step_result *result)
+{
+    query queries[VSAI_STEP_QUERIES];
+    const vsa_result status = read_queries(session, 0, VSAI_STEP_QUERIES, queries);
+    if (status) {
+        return status;
     }
-    const double ms = standalone->timestamp_period * 1e-6;
-    uint64_t last = values[0][0];
+    uint64_t last = queries[0].ticks;
     for (uint32_t i = 0; i < VSA_TIMESTAMP_COUNT; ++i) {
-        const uint64_t *value = values[FIRST_STAGE_QUERY + i];
-        if (!value[1] || !values[0][1]) {
+        const query *end = &queries[FIRST_STAGE_QUERY + i];
+        if (!end->available || !queries[0].available) {
             continue;
         }
-        /* The counter may wrap once. */
-        result->stage_ms[i] = (double)((value[0] - last) & standalone->timestamp_mask) * ms;
-        last = value[0];
+        result->stage_ms[i] = ms_between(session, last, end->ticks);
+        last = end->ticks;
     }
-    result->gpu_ms = (double)((last - values[0][0]) & standalone->timestamp_mask) * ms;
+    result->gpu_ms = ms_between(session, queries[0].ticks, last);
     return VSA_SUCCESS;
+}
+
+static vsa_result read_kernel_times(vsa_session *session, const vsa_kernel_marks *marks,
+                                    vsa_session_step_result *result)
+{
+    query queries[VSAI_KERNEL_QUERIES];
+    const uint32_t count = marks->count < marks->capacity ? marks->count : marks->capacity;
+    const vsa_result status = read_queries(session, marks->first_query, count, queries);
+    for (uint32_t i = 1; !status && i < count; ++i) {
+        if (!marks->kernels[i] || !queries[i - 1].available || !queries[i].available ||
+            result->kernel_count == result->kernel_capacity) {
+            continue;
+        }
+        result->kernel_times[result->kernel_count++] = (vsa_kernel_time){
+            .kernel = marks->kernels[i],
+            .ms = ms_between(session, queries[i - 1].ticks, queries[i].ticks),
+        };
+    }
+    return status;
 }
 
 static vsa_result read_outputs(vsa_session *session, vsa_session_step_result *result, size_t rows)
@@ -167,6 +204,7 @@ vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
     if (result) {
         result->gpu_ms = 0.0;
         memset(result->stage_ms, 0, sizeof(result->stage_ms));
+        result->kernel_count = 0;
     }
     vsa_result status = check_step(session, step, result, sequence_count, query_count);
     if (status) {
@@ -176,6 +214,14 @@ vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
     if (status) {
         return status;
     }
+    const char *kernels[VSAI_KERNEL_QUERIES];
+    vsa_kernel_marks marks = {
+        .queries = session->queries,
+        .first_query = VSAI_STEP_QUERIES,
+        .capacity = VSAI_KERNEL_QUERIES,
+        .kernels = kernels,
+    };
+    const int times_kernels = session->queries && result && result->kernel_times;
     vsa_step info = {
         .sequence_count = sequence_count,
         .query_count = query_count,
@@ -183,6 +229,7 @@ vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
         .stream = step->stream,
         .timestamps = session->queries,
         .first_query = FIRST_STAGE_QUERY,
+        .marks = times_kernels ? &marks : NULL,
     };
     for (uint32_t i = 0; i < sequence_count; ++i) {
         if (step->lengths[i] > info.max_length_tokens) {
@@ -205,6 +252,9 @@ vsa_result vsa_session_run(vsa_session *session, const vsa_session_step *step,
     }
     if (!status && result && session->queries) {
         status = read_times(session, result);
+    }
+    if (!status && times_kernels) {
+        status = read_kernel_times(session, &marks, result);
     }
     if (!status && result && step->q) {
         status = read_outputs(session, result,

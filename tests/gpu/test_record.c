@@ -4,7 +4,7 @@
  */
 #include "raw.h"
 
-enum { TOKENS = 4096, HEADS = 2, DIM = 64 };
+enum { TOKENS = 4096, HEADS = 2, DIM = 64, MARKS = 64 };
 
 static PFN_vkGetInstanceProcAddr true_get_instance_proc_addr;
 static PFN_vkGetDeviceProcAddr   true_get_device_proc_addr;
@@ -71,6 +71,65 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc_addr(VkInstanc
     return true_get_instance_proc_addr(instance, name);
 }
 
+/* ------------------------------------------------------------------- marks */
+
+static struct {
+    PFN_vkCreateQueryPool     create;
+    PFN_vkDestroyQueryPool    destroy;
+    PFN_vkCmdResetQueryPool   reset;
+    PFN_vkGetQueryPoolResults results;
+} query;
+
+static vsa_vulkan_handles handles;
+
+static VkQueryPool make_queries(void)
+{
+    PFN_vkGetDeviceProcAddr get = true_get_device_proc_addr;
+    VkQueryPool pool = VK_NULL_HANDLE;
+    query.create = (PFN_vkCreateQueryPool)get(handles.device, "vkCreateQueryPool");
+    query.destroy = (PFN_vkDestroyQueryPool)get(handles.device, "vkDestroyQueryPool");
+    query.reset = (PFN_vkCmdResetQueryPool)get(handles.device, "vkCmdResetQueryPool");
+    query.results = (PFN_vkGetQueryPoolResults)get(handles.device, "vkGetQueryPoolResults");
+    assert_int_equal(query.create(handles.device,
+                                  &(VkQueryPoolCreateInfo){
+                                      .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                      .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                      .queryCount = MARKS },
+                                  NULL, &pool), VK_SUCCESS);
+    return pool;
+}
+
+/* One mark a dispatch (none is divided here) and one a call: the append and the five stages, or, where
+ * there is room for fewer, the first of them. */
+static void check_marks(const char *what, const vsa_kernel_marks *marks, uint32_t dispatches)
+{
+    uint32_t written = marks->count < marks->capacity ? marks->count : marks->capacity;
+    uint32_t named = 0;
+    uint64_t ticks[MARKS][2] = { 0 };
+    check_that(marks->count == dispatches + 6, "%s: %u marks of %u dispatches", what, marks->count,
+               dispatches);
+    assert_true(marks->kernels[0] == NULL);
+    assert_string_equal(marks->kernels[1], "append");
+    for (uint32_t i = 0; i < written; i++) {
+        named += marks->kernels[i] != NULL;
+    }
+    check_that(marks->count > marks->capacity || named == dispatches, "%s: %u kernels of %u", what,
+               named, dispatches);
+    for (uint32_t i = written; i < MARKS; i++) {
+        check_that(marks->kernels[i] == what, "%s: mark %u of %u was written", what, i, written);
+    }
+    assert_true(query.results(handles.device, marks->queries, 0, MARKS, sizeof ticks, ticks,
+                              sizeof *ticks, VK_QUERY_RESULT_64_BIT |
+                                  VK_QUERY_RESULT_WITH_AVAILABILITY_BIT) >= 0);
+    for (uint32_t i = 0; i < MARKS; i++) {
+        check_that((ticks[i][1] != 0) == (i < written), "%s: timestamp %u of %u", what, i, written);
+        check_that(i == 0 || i >= written || ticks[i][0] >= ticks[i - 1][0],
+                   "%s: timestamp %u is before the last", what, i);
+    }
+}
+
+/* ------------------------------------------------------------------- steps */
+
 static void check_recorded(const char *what, recorded wanted)
 {
     check_that(now.direct == wanted.direct && now.indirect == wanted.indirect
@@ -101,11 +160,11 @@ static void steps_record_what_is_told(void **state)
           { 11, 20, 25 } },
         { "guided, carried budget", VSA_METHOD_GUIDED, 0, 1, { 2, 0, 2 }, { 10, 20, 25 } },
     };
-    vsa_vulkan_handles handles;
     vsa_standalone_handles(harness_device, &handles);
     true_get_instance_proc_addr = handles.get_instance_proc_addr;
     true_get_device_proc_addr = (PFN_vkGetDeviceProcAddr)true_get_instance_proc_addr(
         handles.instance, "vkGetDeviceProcAddr");
+    VkQueryPool queries = make_queries();
     vsa_context *context = NULL;
     check_ok(vsa_context_create(&(vsa_context_create_info){
         .api_version = VSA_API_VERSION, .get_instance_proc_addr = get_instance_proc_addr,
@@ -125,18 +184,29 @@ static void steps_record_what_is_told(void **state)
                                                                 .seed = 3 });
         raw_layer *layer = raw_layer_make_on(context, &plan, 1);
         raw_write_data(layer, data);
-        vsa_step step = { .sequence_count = 1, .query_count = 1, .max_length_tokens = TOKENS };
+        const char *kernels[MARKS];
+        for (uint32_t j = 0; j < MARKS; j++) {
+            kernels[j] = cases[i].name;
+        }
+        vsa_kernel_marks marks = { .queries = queries, .capacity = i == 1 ? 8 : MARKS,
+                                   .kernels = kernels };
+        vsa_step step = { .sequence_count = 1, .query_count = 1, .max_length_tokens = TOKENS,
+                          .marks = &marks };
         VkCommandBuffer cmd = raw_begin();
+        query.reset(cmd, queries, 0, MARKS);
         now = (recorded){ 0 };
         check_ok(vsa_cmd_append(layer->layer, cmd, &step, 1));
         check_recorded(cases[i].name, cases[i].append);
         check_ok(vsa_cmd_decode(layer->layer, cmd, &step));
         check_recorded(cases[i].name, cases[i].decode);
         raw_end();
+        check_marks(cases[i].name, &marks,
+                    cases[i].append.direct + cases[i].decode.direct + cases[i].decode.indirect);
         raw_layer_destroy(layer);
         harness_data_free(data);
     }
     vsa_context_destroy(context);
+    query.destroy(handles.device, queries, NULL);
 }
 
 int main(void)

@@ -29,6 +29,8 @@ def check_case(case, executed):
     if executed and case["status"] == "passed":
         check(0 <= case["error"] < 1e-5, "error of", case)
         check(case["rows"] > 0 and case["gpu_ms"] >= 0, "rows and time of", case)
+        check(bool(case["kernels"]) == (case["gpu_ms"] > 0), "kernels of", case)
+        check(all(ms >= 0 for ms in case["kernels"].values()), "times of the kernels of", case)
     else:
         check(case["error"] is None, "nothing was compared in", case)
 
@@ -38,6 +40,18 @@ def check_pipeline(pipeline):
     for field in PIPELINE_FIELDS - {"name"}:
         value = pipeline[field]
         check(value is None or (math.isfinite(value) and value >= 0), field, "of", pipeline)
+
+
+def check_kernels(device):
+    total = {}
+    for case in device["cases"]:
+        for kernel, ms in case.get("kernels", {}).items():
+            total[kernel] = total.get(kernel, 0) + ms
+    told = {kernel["kernel"]: kernel["ms"] for kernel in device["kernels"]}
+    check(told.keys() == total.keys(), "kernels:", told.keys(), total.keys())
+    for kernel, ms in total.items():
+        check(math.isclose(told[kernel], ms, rel_tol=1e-6, abs_tol=1e-9), kernel, told[kernel], ms)
+    check(list(told.values()) == sorted(told.values(), reverse=True), "order of the kernels")
 
 
 def check_json(path, mode):
@@ -52,6 +66,7 @@ def check_json(path, mode):
         check(names and len(set(names)) == len(names), "names of cases:", names)
         for case in device["cases"]:
             check_case(case, mode == "executed")
+        check_kernels(device)
         for pipeline in device["pipelines"]:
             check_pipeline(pipeline)
             check(pipeline["name"].rsplit("/", 1)[0] in names, pipeline)
@@ -62,7 +77,8 @@ def check_html(path, page):
         text = stream.read()
     check("<script" not in text and "http" not in text, "the page is not self-contained")
     for device in read(path)["devices"]:
-        for word in [device["name"], device["driver"]] + [c["name"] for c in device["cases"]]:
+        for word in [device["name"], device["driver"]] + [c["name"] for c in device["cases"]] + \
+                [k["kernel"] for k in device["kernels"]]:
             check(html.escape(word) in text, word, "is not on the page")
 
 

@@ -15,6 +15,7 @@
 typedef struct opened {
     tool_device normal, segments;
     bool has_segments;
+    validate_times times; /* of all cases that passed */
 } opened;
 
 static const char *const status_names[] = {"passed", "failed", "skipped"};
@@ -82,6 +83,25 @@ static void add_outcome(cJSON *cases, const validate_case *entry, const validate
             cJSON_AddNumberToObject(times, stages[i], outcome->stage_ms[i]);
         }
     }
+
+    cJSON *kernels = cJSON_AddObjectToObject(object, "kernels");
+
+    for (uint32_t i = 0; i < outcome->times.count; i++) {
+        cJSON_AddNumberToObject(kernels, outcome->times.kernels[i].kernel,
+                                outcome->times.kernels[i].ms);
+    }
+}
+
+static void add_times(cJSON *array, validate_times *times)
+{
+    validate_times_sort(times);
+    for (uint32_t i = 0; i < times->count; i++) {
+        cJSON *object = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(object, "kernel", times->kernels[i].kernel);
+        cJSON_AddNumberToObject(object, "ms", times->kernels[i].ms);
+        cJSON_AddItemToArray(array, object);
+    }
 }
 
 static void run_case(opened *device, const validate_case *entry, cJSON *cases)
@@ -97,6 +117,9 @@ static void run_case(opened *device, const validate_case *entry, cJSON *cases)
         outcome.status == VALIDATE_PASSED) {
         outcome.status = VALIDATE_FAILED;
         snprintf(outcome.tally.detail, sizeof outcome.tally.detail, "%.250s", on->sentence);
+    }
+    if (outcome.status == VALIDATE_PASSED) {
+        validate_times_add(&device->times, outcome.times.kernels, outcome.times.count);
     }
     add_outcome(cases, entry, &outcome);
 }
@@ -159,7 +182,7 @@ static bool run_cases(const tool_options *options, opened *device, cJSON *cases,
 
 /* The verdict, after the cases were run on a device that has what is required. */
 static const char *examine(const tool_options *options, const vsa_device_info *info, cJSON *missing,
-                           cJSON *cases, cJSON *pipelines, validate_tell tell)
+                           cJSON *cases, cJSON *kernels, cJSON *pipelines, validate_tell tell)
 {
     opened device = {.has_segments = can_bind_segments(info)};
     const char *verdict = device_verdict_name(info->report.verdict);
@@ -178,6 +201,7 @@ static const char *examine(const tool_options *options, const vsa_device_info *i
     } else if (!run_cases(options, &device, cases, pipelines, tell)) {
         verdict = VERDICT_FAILS;
     }
+    add_times(kernels, &device.times);
     device_close(&device.segments);
     device_close(&device.normal);
     return verdict;
@@ -202,12 +226,13 @@ struct cJSON *validate_device(const tool_options *options, const vsa_device_info
     json_add_reasons(object, "slow", device->report.slow, device->report.slow_count);
 
     cJSON *cases = cJSON_AddArrayToObject(object, "cases");
+    cJSON *kernels = cJSON_AddArrayToObject(object, "kernels");
     cJSON *pipelines = cJSON_AddArrayToObject(object, "pipelines");
     const char *verdict = device_verdict_name(VSA_VERDICT_CANNOT);
 
     if (device->report.verdict != VSA_VERDICT_CANNOT) {
-        verdict = examine(options, device, cJSON_GetObjectItem(object, "missing"), cases, pipelines,
-                          tell);
+        verdict = examine(options, device, cJSON_GetObjectItem(object, "missing"), cases, kernels,
+                          pipelines, tell);
     }
     cJSON_AddStringToObject(object, "verdict", verdict);
     cJSON_AddNumberToObject(object, "seconds", platform_seconds() - started);

@@ -191,6 +191,57 @@ static void write_kernel_cell(FILE *stream, const cJSON *device, const char *ker
     fputs(flag ? " spills</td>" : "</td>", stream);
 }
 
+static double time_of(const cJSON *device, const char *kernel)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(device, "kernels"))
+    {
+        if (strcmp(validate_text_of(item, "kernel"), kernel) == 0) {
+            return validate_number_of(item, "ms");
+        }
+    }
+    return NAN;
+}
+
+static void write_times(FILE *stream, const cJSON *devices)
+{
+    const int count = cJSON_GetArraySize(devices);
+    bool any = false;
+
+    for (int d = 0; d < count; d++) {
+        const cJSON *item;
+
+        cJSON_ArrayForEach(item, cJSON_GetObjectItem(cJSON_GetArrayItem(devices, d), "kernels"))
+        {
+            const char *kernel = validate_text_of(item, "kernel");
+
+            if (!is_first(devices, d, "kernels", "kernel", kernel, item)) {
+                continue;
+            }
+            if (!any) {
+                fputs("<h2>Times</h2>\n<p>Milliseconds of each kernel, summed over all cases that "
+                      "passed: small contexts, where what a dispatch costs shows as much as the "
+                      "work.</p>\n",
+                      stream);
+                write_column_numbers(stream, "Kernel", count);
+                any = true;
+            }
+            fputs("<tr>", stream);
+            write_word(stream, kernel, false);
+            for (int i = 0; i < count; i++) {
+                const double ms = time_of(cJSON_GetArrayItem(devices, i), kernel);
+
+                fprintf(stream, isnan(ms) ? "<td></td>" : "<td>%.3f</td>", ms);
+            }
+            fputs("</tr>\n", stream);
+        }
+    }
+    if (any) {
+        fputs("</table></div>\n", stream);
+    }
+}
+
 static void write_kernels(FILE *stream, const cJSON *devices)
 {
     const int count = cJSON_GetArraySize(devices);
@@ -243,6 +294,7 @@ int validate_html_write(const struct cJSON *root, const tool_options *options, c
     write_devices(file.stream, devices);
     write_failures(file.stream, devices);
     write_cases(file.stream, devices);
+    write_times(file.stream, devices);
     write_kernels(file.stream, devices);
     html_end(file.stream);
     return output_file_commit(&file);

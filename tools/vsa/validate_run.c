@@ -50,18 +50,21 @@ static void keep_times(validate_outcome *outcome, const harness_result *result)
     }
 }
 
-/* The same step again, of sequences that begin anew where steps learn from each other: the same bits. */
+/* Where steps learn from each other the next one is as the first only if its sequences begin anew. */
+static vsa_result begin_anew(vsa_session *session, const harness_data *data)
+{
+    return data->plan.policy.carry_budget != 0 ? harness_data_write(session, data) : VSA_SUCCESS;
+}
+
+/* The same step again: the same bits. */
 static vsa_result repeat(vsa_session *session, const harness_data *data,
                          const vsa_session_step *step, uint32_t capacity,
                          const harness_result *first, validate_outcome *outcome)
 {
     for (int i = 0; i < REPEATS; i++) {
         harness_result again;
-        vsa_result result = VSA_SUCCESS;
+        vsa_result result = begin_anew(session, data);
 
-        if (data->plan.policy.carry_budget != 0) {
-            result = harness_data_write(session, data);
-        }
         if (result == VSA_SUCCESS) {
             result = harness_data_run(session, data, step, capacity, &again);
         }
@@ -78,6 +81,29 @@ static vsa_result repeat(vsa_session *session, const harness_data *data,
         harness_result_free(&again);
     }
     return VSA_SUCCESS;
+}
+
+/* Apart from the other repeats: the timestamps between kernels take time. */
+static vsa_result time_kernels(vsa_session *session, const harness_data *data,
+                               const vsa_session_step *step, validate_times *times)
+{
+    vsa_result result = VSA_SUCCESS;
+
+    for (int i = 0; i < REPEATS && result == VSA_SUCCESS; i++) {
+        vsa_kernel_time items[VALIDATE_MAX_KERNELS];
+        vsa_session_step_result taken = {.kernel_times = items,
+                                         .kernel_capacity = VALIDATE_MAX_KERNELS};
+        validate_times now = {0};
+
+        result = begin_anew(session, data);
+        if (result == VSA_SUCCESS) {
+            result = vsa_session_run(session, step, &taken);
+        }
+        validate_times_add(&now, items, taken.kernel_count);
+        validate_times_keep_less(&now, times);
+        *times = now;
+    }
+    return result;
 }
 
 static vsa_result run(vsa_standalone *standalone, const validate_case *entry,
@@ -105,6 +131,9 @@ static vsa_result run(vsa_standalone *standalone, const validate_case *entry,
         validate_compare(entry, data, &first, seed, stream, &outcome->tally);
         outcome->status = outcome->tally.failed ? VALIDATE_FAILED : VALIDATE_PASSED;
         result = repeat(session, data, &step, capacity, &first, outcome);
+        if (result == VSA_SUCCESS) {
+            result = time_kernels(session, data, &step, &outcome->times);
+        }
     }
     harness_result_free(&first);
     vsa_session_destroy(session);

@@ -31,6 +31,21 @@ void validate_table_case(const struct cJSON *entry)
     fflush(stdout);
 }
 
+/* Milliseconds of each kernel, four a line. */
+static void write_times(const struct cJSON *kernels)
+{
+    const cJSON *item;
+    int count = 0;
+
+    cJSON_ArrayForEach(item, kernels)
+    {
+        printf("%s%15s %9.3f", count == 0 ? "  kernels, ms of all cases:\n  " : count % 4 ? "" : "\n  ",
+               validate_text_of(item, "kernel"), validate_number_of(item, "ms"));
+        count++;
+    }
+    fputs(count ? "\n" : "", stdout);
+}
+
 void validate_table_end(const struct cJSON *device)
 {
     char sentence[VALIDATE_SENTENCE_SIZE];
@@ -47,6 +62,7 @@ void validate_table_end(const struct cJSON *device)
                    validate_number_of(item, "registers"), validate_number_of(item, "waves"));
         }
     }
+    write_times(cJSON_GetObjectItem(device, "kernels"));
     validate_sentence(device, sentence);
     printf("  %s\n\n", sentence);
 }
