@@ -6,9 +6,9 @@
 #include <string.h>
 
 struct vsai_shader_entry {
-    vsai_shader_entry *next;   /* does not change once the entry is in the set */
+    vsai_shader_entry *next; /* does not change once the entry is in the set */
     vsai_spirv spirv;
-    char       variant[VSAI_SHADER_NAME_SIZE];
+    char variant[VSAI_SHADER_NAME_SIZE];
 };
 
 const vsai_spirv *vsai_shader_set_find(vsai_shader_set *set, const char *variant)

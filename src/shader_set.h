@@ -5,7 +5,7 @@
 
 #include "compiler.h"
 
-#define VSAI_SHADER_NAME_SIZE 64   /* of a variant's name, with its zero */
+#define VSAI_SHADER_NAME_SIZE 64 /* of a variant's name, with its zero */
 
 typedef struct vsai_shader_entry vsai_shader_entry;
 

@@ -48,8 +48,8 @@ const bench_row *bench_results_find(const bench_results *results, const bench_ca
 
 bool bench_results_add(bench_results *results, const bench_row *row)
 {
-    bench_row *rows = array_reserve(results->rows, results->count, 1, &results->capacity,
-                                    sizeof *rows);
+    bench_row *rows =
+        array_reserve(results->rows, results->count, 1, &results->capacity, sizeof *rows);
 
     if (!rows) {
         return false;

@@ -57,8 +57,8 @@ static int no_memory(const eval_setup *setup)
 
 static bool add_pair(eval_measurement *sum, double actual, double certified)
 {
-    eval_pair *pairs = array_reserve(sum->pairs, sum->pair_count, 1, &sum->pair_capacity,
-                                     sizeof *pairs);
+    eval_pair *pairs =
+        array_reserve(sum->pairs, sum->pair_count, 1, &sum->pair_capacity, sizeof *pairs);
 
     if (!pairs) {
         return false;

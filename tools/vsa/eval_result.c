@@ -11,8 +11,8 @@ double eval_limit(double bound)
 
 bool eval_results_add(eval_results *results, const eval_row *row)
 {
-    eval_row *rows = array_reserve(results->rows, results->count, 1, &results->capacity,
-                                   sizeof *rows);
+    eval_row *rows =
+        array_reserve(results->rows, results->count, 1, &results->capacity, sizeof *rows);
 
     if (!rows) {
         return false;

@@ -63,8 +63,8 @@ static bool add(maker *m, eval_case entry)
     if (entry.is_doubtful && !m->with_unknown) {
         return true;
     }
-    eval_case *cases = array_reserve(sweep->cases, sweep->count, 1, &sweep->capacity,
-                                     sizeof *cases);
+    eval_case *cases =
+        array_reserve(sweep->cases, sweep->count, 1, &sweep->capacity, sizeof *cases);
 
     if (!cases) {
         return false;

@@ -37,9 +37,9 @@ static bool same_bits(const harness_result *a, const harness_result *b)
 {
     return memcmp(a->out, b->out, (size_t)a->row_count * a->head_dim * sizeof *a->out) == 0 &&
            memcmp(a->certificates, b->certificates, a->row_count * sizeof *a->certificates) == 0 &&
-           (!a->indices || memcmp(a->indices, b->indices,
-                                  (size_t)a->row_count * a->index_capacity * sizeof *a->indices) ==
-                               0);
+           (!a->indices ||
+            memcmp(a->indices, b->indices,
+                   (size_t)a->row_count * a->index_capacity * sizeof *a->indices) == 0);
 }
 
 static void keep_times(validate_outcome *outcome, const harness_result *result)

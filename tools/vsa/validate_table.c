@@ -31,19 +31,22 @@ void validate_table_case(const struct cJSON *entry)
     fflush(stdout);
 }
 
-/* Milliseconds of each kernel, four a line. */
+/* Four a line. */
 static void write_times(const struct cJSON *kernels)
 {
     const cJSON *item;
     int count = 0;
 
+    if (cJSON_GetArraySize(kernels) == 0) {
+        return;
+    }
+    fputs("  kernels, ms of all cases:", stdout);
     cJSON_ArrayForEach(item, kernels)
     {
-        printf("%s%15s %9.3f", count == 0 ? "  kernels, ms of all cases:\n  " : count % 4 ? "" : "\n  ",
-               validate_text_of(item, "kernel"), validate_number_of(item, "ms"));
-        count++;
+        printf("%s%15s %9.3f", count++ % 4 == 0 ? "\n  " : "", validate_text_of(item, "kernel"),
+               validate_number_of(item, "ms"));
     }
-    fputs(count ? "\n" : "", stdout);
+    fputc('\n', stdout);
 }
 
 void validate_table_end(const struct cJSON *device)
