@@ -6,6 +6,7 @@ check_bench.py csv JSON FILE                        the same rows as the JSON ob
 check_bench.py html JSON FILE                       a page that needs nothing else
 check_bench.py same JSON JSON                       the second's rows as in the first, but for times
 check_bench.py tuned FILE METHOD...                 the object of --tune
+check_bench.py kernels FILE                         every row tells its kernels
 check_bench.py startup FILE                         the object of --startup
 """
 import csv
@@ -44,6 +45,11 @@ def check_row(row):
            f"{name}: statuses")
     expect(0 < row["error_rows"] <= row["rows"], f"{name}: rows that were compared")
     expect(0 <= row["error_mean"] < 1 and row["invalid"] == 0, f"{name}: error")
+    if "kernels" in row:
+        ms = list(row["kernels"].values())
+        wanted = {"dense": "attend_dense", "guided": "combine_guided"}.get(row["method"], "combine")
+        expect(wanted in row["kernels"] and "append" in row["kernels"], f"{name}: {row['kernels']}")
+        expect(all(x >= 0 for x in ms) and ms == sorted(ms, reverse=True), f"{name}: kernels {ms}")
     if row["method"] == "dense":
         expect(row["error_mean"] < 1e-5 and row["certified_mean"] == 0 and row["density"] == 1,
                f"{name}: is not exact")
@@ -77,6 +83,13 @@ def check_json(path, *names):
             expect(cost["fixed_us"] is None, f"{cost}")
     for left in data["left_out"]:
         expect(left["what"] and left["reason"], f"left out: {left}")
+
+
+def check_kernels(path):
+    data = load(path)
+    expect(data["rows"] and all("kernels" in row for row in data["rows"]), "rows without kernels")
+    for row in data["rows"]:
+        check_row(row)
 
 
 def check_csv(json_path, path):
@@ -172,4 +185,4 @@ def check_startup(path):
 
 if __name__ == "__main__":
     {"json": check_json, "csv": check_csv, "html": check_html, "same": check_same,
-     "tuned": check_tuned, "startup": check_startup}[sys.argv[1]](*sys.argv[2:])
+     "tuned": check_tuned, "kernels": check_kernels, "startup": check_startup}[sys.argv[1]](*sys.argv[2:])

@@ -38,6 +38,7 @@ refuse "options --trace and --std exclude each other" --trace none --std 2
 refuse "option --tuning: needs 5 numbers" --tuning 64,8
 refuse "--startup takes one length, got 2" --startup --tokens 1K,2K
 refuse "options --startup and --csv exclude each other" --startup --csv x
+refuse "options --kernels and --tune exclude each other" --kernels --tune
 refuse "--tune takes one length, got 2" --tune --tokens 1K,2K
 refuse "options --tune and --csv exclude each other" --tune --csv x
 refuse "name the same file" --csv x --html x
@@ -69,10 +70,17 @@ check bench html bench.json page.html
 run 0 bench --tokens 1024 --method vattention --json "${common[@]}"
 check bench same bench.json out
 
+# ---- kernels
+run 0 bench --tokens 1024 --methods guided,topp --kernels --json --html kernels.html "${common[@]}"
+check bench kernels out
+check bench html out kernels.html
+grep -q combine_guided kernels.html || fail "the page lacks the kernels"
+
 # ---- as a table, on a trace, paged, in another type
 run 0 bench --trace "$data/text_2048.safetensors" --tokens 4K --method topk --top-k 0.1 \
-    --kv-type bf16 --page-tokens 64 --repeat 2 --strict-exit "${device[@]}"
+    --kv-type bf16 --page-tokens 64 --repeat 2 --strict-exit --kernels "${device[@]}"
 grep -q '^ *4096 topk *exact ' out || fail "no row: $(cat out)"
+grep -q 'attend_sparse  *[0-9]' out || fail "no kernels: $(cat out)"
 grep -q '2048 tokens of a trace, repeated' out || fail "the trace is not told"
 
 # ---- what is left out is told, and is no error while something is left

@@ -8,7 +8,7 @@
 
 #include "validate_compare.h"
 #include "validate_summary.h"
-#include "validate_times.h"
+#include "kernel_times.h"
 
 enum { SEED = 5, STREAM = 3 };
 
@@ -233,14 +233,14 @@ static void times_are_told_by_kernel(void **state)
     (void)state;
     const vsa_kernel_time first[] = { { "scan", 2 }, { "attend_sparse", 1 }, { "scan", 4 } };
     const vsa_kernel_time second[] = { { "attend_sparse", 5 }, { "scan", 3 }, { "finish", 7 } };
-    validate_times a = { 0 }, b = { 0 };
-    validate_times_add(&a, first, 3);
-    validate_times_add(&b, second, 3);
+    kernel_times a = { 0 }, b = { 0 };
+    kernel_times_add(&a, first, 3);
+    kernel_times_add(&b, second, 3);
     assert_int_equal(a.count, 2);
     assert_true(a.kernels[0].ms == 6 && a.kernels[1].ms == 1);
-    validate_times_keep_less(&b, &a);
+    kernel_times_keep_less(&b, &a);
     assert_true(b.kernels[0].ms == 1 && b.kernels[1].ms == 3 && b.kernels[2].ms == 7);
-    validate_times_sort(&b);
+    kernel_times_sort(&b);
     assert_string_equal(b.kernels[0].kernel, "finish");
     assert_string_equal(b.kernels[1].kernel, "scan");
     assert_string_equal(b.kernels[2].kernel, "attend_sparse");

@@ -108,6 +108,27 @@ static void write_stages(FILE *stream, const bench_run *run)
     fputs("</table></div>\n", stream);
 }
 
+static void write_kernels(FILE *stream, const bench_run *run)
+{
+    fputs("<h2>Kernels, ms</h2>\n<p>Medians of steps of their own, with a timestamp after every "
+          "kernel.</p>\n<div class=\"table\"><table>\n<tr><th>tokens</th><th class=\"word\">"
+          "method</th><th class=\"word\">scorer</th><th class=\"word\">kernels</th></tr>\n",
+          stream);
+    for (size_t i = 0; i < run->results.count; i++) {
+        const bench_row *row = &run->results.rows[i];
+
+        fprintf(stream, "<tr><td>%u</td>", row->tokens);
+        write_case(stream, &row->entry);
+        fputs("<td class=\"word\">", stream);
+        for (uint32_t j = 0; j < row->kernels.count; j++) {
+            fprintf(stream, "%s%s %.3f", j ? ", " : "", row->kernels.kernels[j].kernel,
+                    row->kernels.kernels[j].ms);
+        }
+        fputs("</td></tr>\n", stream);
+    }
+    fputs("</table></div>\n", stream);
+}
+
 static void write_costs(FILE *stream, const bench_run *run)
 {
     fputs("<h2>Cost against length</h2>\n<div class=\"table\"><table>\n<tr>"
@@ -169,6 +190,9 @@ int bench_html_write(const bench_run *run, const char *path)
     fputs("</div>\n", file.stream);
     write_rows(file.stream, run);
     write_stages(file.stream, run);
+    if (run->options->kernels) {
+        write_kernels(file.stream, run);
+    }
     write_costs(file.stream, run);
     write_omissions(file.stream, &run->results);
     html_end(file.stream);

@@ -64,6 +64,9 @@ static cJSON *make_row(const bench_run *run, const bench_row *row)
     cJSON_AddNumberToObject(object, "memory_bytes", (double)row->memory);
     cJSON_AddItemToObject(object, "stages", make_stages(row->stage_ms));
     cJSON_AddItemToObject(object, "stage_bytes", make_stages(row->stage_bytes));
+    if (run->options->kernels) {
+        kernel_times_to_json(&row->kernels, cJSON_AddObjectToObject(object, "kernels"));
+    }
     return object;
 }
 

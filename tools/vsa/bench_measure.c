@@ -5,12 +5,15 @@
 
 /* ---------------------------------------------------------------------- lane */
 
-static bool lane_make(const bench_case *entry, uint32_t rounds, bench_lane *out)
+static bool lane_make(const bench_case *entry, const tool_options *options, bench_lane *out)
 {
+    const size_t rounds = options->repeat;
+
     *out = (bench_lane){
         .entry = entry,
-        .gpu_ms = calloc((size_t)rounds * (2 + VSA_TIMESTAMP_COUNT), sizeof *out->gpu_ms)};
-    if (!out->gpu_ms) {
+        .gpu_ms = calloc(rounds * (2 + VSA_TIMESTAMP_COUNT), sizeof *out->gpu_ms),
+        .kernels = options->kernels ? calloc(rounds, sizeof *out->kernels) : NULL};
+    if (!out->gpu_ms || (options->kernels && !out->kernels)) {
         return false;
     }
     out->wall_ms = out->gpu_ms + rounds;
@@ -26,6 +29,7 @@ static void lane_destroy(bench_lane *lane)
     report_destroy(&lane->rows);
     stats_destroy(&lane->errors);
     free(lane->gpu_ms);
+    free(lane->kernels);
     *lane = (bench_lane){0};
 }
 
@@ -41,7 +45,7 @@ static vsa_result add_lane(bench_batch *batch, const bench_case *entry, const be
     bench_lane *lane = &batch->lanes[batch->count];
     vsa_result result = VSA_SUCCESS;
 
-    if (!lane_make(entry, batch->context->options->repeat, lane)) {
+    if (!lane_make(entry, batch->context->options, lane)) {
         result = VSA_ERROR_OUT_OF_HOST_MEMORY;
     }
     lane->own = *own;
@@ -153,6 +157,31 @@ static vsa_result run_step(const bench_batch *batch, uint32_t round, uint32_t st
                : VSA_ERROR_OUT_OF_HOST_MEMORY;
 }
 
+/* The same steps again, for their kernels. */
+static vsa_result run_kernels(bench_batch *batch)
+{
+    const uint32_t rounds = batch->context->options->repeat;
+
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < batch->count; i++) {
+            bench_lane *lane = &batch->lanes[i];
+            const bench_session *session = session_of(batch, lane);
+            const uint32_t step = (round + (uint32_t)i) % rounds;
+            vsa_result result = bench_session_lead(batch->context, session, step);
+
+            if (result == VSA_SUCCESS) {
+                result = bench_session_kernels(batch->context, session, step,
+                                               &lane->kernels[round]);
+            }
+            if (result != VSA_SUCCESS) {
+                return result;
+            }
+            batch->place->advance(batch->place->user);
+        }
+    }
+    return VSA_SUCCESS;
+}
+
 /* In a round every case runs another step, hence reads another layer: none finds in a cache what the
  * case before it has read. In all rounds together every case runs every step. */
 vsa_result bench_batch_run(bench_batch *batch)
@@ -170,7 +199,7 @@ vsa_result bench_batch_run(bench_batch *batch)
             batch->place->advance(batch->place->user);
         }
     }
-    return VSA_SUCCESS;
+    return batch->context->options->kernels ? run_kernels(batch) : VSA_SUCCESS;
 }
 
 /* ----------------------------------------------------------------------- row */
@@ -226,6 +255,22 @@ static void fill_times(const bench_batch *batch, const bench_lane *lane, double 
     row->speedup = bench_spread_of(scratch, rounds);
 }
 
+/* Every round has the same kernels in the same order: what a step records does not depend on its data. */
+static void fill_kernels(const bench_lane *lane, uint32_t rounds, double *scratch, bench_row *row)
+{
+    if (!lane->kernels) {
+        return;
+    }
+    row->kernels = lane->kernels[0];
+    for (uint32_t i = 0; i < row->kernels.count; i++) {
+        for (uint32_t round = 0; round < rounds; round++) {
+            scratch[round] = lane->kernels[round].kernels[i].ms;
+        }
+        row->kernels.kernels[i].ms = bench_spread_of(scratch, rounds).median;
+    }
+    kernel_times_sort(&row->kernels);
+}
+
 bool bench_batch_row(const bench_batch *batch, size_t lane_index, bench_row *out_row)
 {
     const bench_lane *lane = &batch->lanes[lane_index];
@@ -246,6 +291,7 @@ bool bench_batch_row(const bench_batch *batch, size_t lane_index, bench_row *out
         return false;
     }
     fill_times(batch, lane, scratch, out_row);
+    fill_kernels(lane, batch->context->options->repeat, scratch, out_row);
     out_row->bytes = (double)bytes.read / rounds;
     out_row->bytes_dense = (double)bytes.dense / rounds;
     out_row->stage_bytes[VSA_TIMESTAMP_SCORE] = (double)bytes.score / rounds;

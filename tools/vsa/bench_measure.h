@@ -14,7 +14,7 @@ typedef struct bench_place {
     const bench_session *cache; /* of method dense; the other cases use its caches */
     const bench_truth *truth;   /* of steps 0, 1, ... of this length */
     vsa_tuning tuning;
-    void (*advance)(void *user); /* after every timed step */
+    void (*advance)(void *user); /* after every step of a round */
     void *user;
 } bench_place;
 
@@ -24,6 +24,7 @@ typedef struct bench_lane {
     bench_session own; /* not of method dense */
     /* One value per round; gpu_ms owns all of them. */
     double *gpu_ms, *wall_ms, *stage_ms[VSA_TIMESTAMP_COUNT];
+    kernel_times *kernels; /* one per round; NULL without --kernels */
     report rows;
     stats errors;
 } bench_lane;

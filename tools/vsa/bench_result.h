@@ -6,6 +6,7 @@
 
 #include "bench_bytes.h"
 #include "bench_case.h"
+#include "kernel_times.h"
 #include "report.h"
 #include "stats.h"
 #include "vsa_standalone.h"
@@ -26,6 +27,7 @@ typedef struct bench_row {
     bench_spread wall_ms;
     double host_us;                       /* median of wall - GPU time */
     double stage_ms[VSA_TIMESTAMP_COUNT]; /* medians; [0] is the append */
+    kernel_times kernels;                 /* medians, the longest first; of --kernels */
     double bytes, bytes_dense;            /* means, of K, V and state */
     double stage_bytes[VSA_TIMESTAMP_COUNT];
     vsa_certificate_summary rows; /* of all steps */

@@ -233,7 +233,8 @@ static int run_cases(bench_run *run, const bench_place *place,
     int code = batch ? EXIT_DONE : no_memory();
 
     *out_setup_seconds = 0.0;
-    run->bar_step = (double)place->tokens / run->options->repeat;
+    run->bar_step =
+        (double)place->tokens / run->options->repeat / (run->options->kernels ? 2.0 : 1.0);
     for (bool is_first = true; code == EXIT_DONE && (is_first || next < run->cases.count);
          is_first = false) {
         const vsa_result result =

@@ -117,9 +117,8 @@ void bench_session_close(bench_session *session)
     session->session = NULL;
 }
 
-vsa_result bench_session_step(const bench_context *context, const bench_session *session,
-                              uint32_t step, vsa_session_step_result *out_result,
-                              double *out_wall_ms)
+static vsa_result run_step(const bench_context *context, const bench_session *session,
+                           uint32_t step, vsa_session_step_result *result, double *out_wall_ms)
 {
     const bench_input *input = context->input;
     const bench_host *host = context->host;
@@ -142,12 +141,34 @@ vsa_result bench_session_step(const bench_context *context, const bench_session 
                          host->new_v + (size_t)h * input->head_dim_v);
     }
     bench_input_queries(input, layer, step, host->q);
-    *out_result = (vsa_session_step_result){.out = host->out, .certificates = host->certificates};
+    result->out = host->out;
+    result->certificates = host->certificates;
 
     const double start = platform_seconds();
-    const vsa_result result = vsa_session_run(session->session, &info, out_result);
+    const vsa_result status = vsa_session_run(session->session, &info, result);
 
     *out_wall_ms = 1e3 * (platform_seconds() - start);
+    return status;
+}
+
+vsa_result bench_session_step(const bench_context *context, const bench_session *session,
+                              uint32_t step, vsa_session_step_result *out_result,
+                              double *out_wall_ms)
+{
+    *out_result = (vsa_session_step_result){0};
+    return run_step(context, session, step, out_result, out_wall_ms);
+}
+
+vsa_result bench_session_kernels(const bench_context *context, const bench_session *session,
+                                 uint32_t step, kernel_times *out_times)
+{
+    vsa_kernel_time items[KERNEL_TIMES_MAX];
+    vsa_session_step_result taken = {.kernel_times = items, .kernel_capacity = KERNEL_TIMES_MAX};
+    double wall_ms;
+    const vsa_result result = run_step(context, session, step, &taken, &wall_ms);
+
+    *out_times = (kernel_times){0};
+    kernel_times_add(out_times, items, taken.kernel_count);
     return result;
 }
 

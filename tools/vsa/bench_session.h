@@ -7,6 +7,7 @@
 
 #include "bench_input.h"
 #include "device.h"
+#include "kernel_times.h"
 
 /* Host arrays for steps and writes of any session of one input. */
 typedef struct bench_host {
@@ -52,6 +53,10 @@ void bench_session_close(bench_session *session);
 vsa_result bench_session_step(const bench_context *context, const bench_session *session,
                               uint32_t step, vsa_session_step_result *out_result,
                               double *out_wall_ms);
+
+/* The same step, and what each of its kernels took; nothing if the queue has no timestamps. */
+vsa_result bench_session_kernels(const bench_context *context, const bench_session *session,
+                                 uint32_t step, kernel_times *out_times);
 
 /* Steps that are not timed, until every layer was read and clocks are up. */
 vsa_result bench_session_warm_up(const bench_context *context, const bench_session *session);

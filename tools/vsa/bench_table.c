@@ -65,6 +65,24 @@ void bench_table_row(const bench_run *run, const bench_row *row)
     fflush(stdout);
 }
 
+/* Four a line. */
+static void print_kernels(const bench_run *run)
+{
+    printf("\nKernels: medians in ms of %u more steps, timed with a timestamp after every kernel\n",
+           run->options->repeat);
+    for (size_t i = 0; i < run->results.count; i++) {
+        const bench_row *row = &run->results.rows[i];
+
+        printf("\n%8u ", row->tokens);
+        print_name(&row->entry);
+        for (uint32_t j = 0; j < row->kernels.count; j++) {
+            printf("%s%15s %9.3f", j % 4 == 0 ? "\n        " : "", row->kernels.kernels[j].kernel,
+                   row->kernels.kernels[j].ms);
+        }
+        printf("\n");
+    }
+}
+
 static void print_stages(const bench_run *run)
 {
     printf("\nStages: median in ms, and its share of the GPU time\n\n%8s %-10s %-6s", "tokens",
@@ -143,6 +161,9 @@ void bench_table_end(const bench_run *run)
 {
     if (run->results.count > 0 && !isnan(run->results.rows[0].gpu_ms.median)) {
         print_stages(run);
+        if (run->options->kernels) {
+            print_kernels(run);
+        }
     }
     print_costs(run);
     if (run->results.omission_count > 0) {

@@ -33,7 +33,8 @@ static int check_pairs(const tool_options *options)
         {"method", "methods"}, {"trace", "q-heads"}, {"trace", "kv-heads"}, {"trace", "dim"},
         {"trace", "std"},      {"tune", "csv"},      {"tune", "html"},
         {"startup", "tune"},   {"startup", "csv"},   {"startup", "html"},
-        {"startup", "trace"},  {"startup", "methods"},
+        {"startup", "trace"},  {"startup", "methods"}, {"kernels", "tune"},
+        {"kernels", "startup"},
     };
 
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {

@@ -70,6 +70,8 @@ const option option_table[] = {
      "steps that are timed, each with another query and other draws (9)"},
     {"tune", NULL, OPTION_FLAG, FIELD(tune), 0, 0, NULL, COMMAND_BENCH,
      "search the tuning of the kernels at one length (16K) and propose values"},
+    {"kernels", NULL, OPTION_FLAG, FIELD(kernels), 0, 0, NULL, COMMAND_BENCH,
+     "also time every kernel, in steps of their own"},
     {"startup", NULL, OPTION_FLAG, FIELD(startup), 0, 0, NULL, COMMAND_BENCH,
      "instead, time the creation of a plan: without, with an empty and with a full cache"},
     {"threads", "N", OPTION_COUNT, FIELD(threads), 2, 64, NULL, COMMAND_BENCH,

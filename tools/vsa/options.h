@@ -80,7 +80,7 @@ typedef struct tool_options {
     uint32_t q_heads, kv_heads, head_dim;
     double logit_std;
     double time_limit; /* seconds */
-    bool tune, startup;
+    bool tune, startup, kernels;
     uint32_t threads;      /* of --startup; 0 = the default */
 
     /* Of validate */

@@ -15,7 +15,7 @@
 typedef struct opened {
     tool_device normal, segments;
     bool has_segments;
-    validate_times times; /* of all cases that passed */
+    kernel_times times; /* of all cases that passed */
 } opened;
 
 static const char *const status_names[] = {"passed", "failed", "skipped"};
@@ -84,17 +84,12 @@ static void add_outcome(cJSON *cases, const validate_case *entry, const validate
         }
     }
 
-    cJSON *kernels = cJSON_AddObjectToObject(object, "kernels");
-
-    for (uint32_t i = 0; i < outcome->times.count; i++) {
-        cJSON_AddNumberToObject(kernels, outcome->times.kernels[i].kernel,
-                                outcome->times.kernels[i].ms);
-    }
+    kernel_times_to_json(&outcome->times, cJSON_AddObjectToObject(object, "kernels"));
 }
 
-static void add_times(cJSON *array, validate_times *times)
+static void add_times(cJSON *array, kernel_times *times)
 {
-    validate_times_sort(times);
+    kernel_times_sort(times);
     for (uint32_t i = 0; i < times->count; i++) {
         cJSON *object = cJSON_CreateObject();
 
@@ -119,7 +114,7 @@ static void run_case(opened *device, const validate_case *entry, cJSON *cases)
         snprintf(outcome.tally.detail, sizeof outcome.tally.detail, "%.250s", on->sentence);
     }
     if (outcome.status == VALIDATE_PASSED) {
-        validate_times_add(&device->times, outcome.times.kernels, outcome.times.count);
+        kernel_times_add(&device->times, outcome.times.kernels, outcome.times.count);
     }
     add_outcome(cases, entry, &outcome);
 }

@@ -85,22 +85,22 @@ static vsa_result repeat(vsa_session *session, const harness_data *data,
 
 /* Apart from the other repeats: the timestamps between kernels take time. */
 static vsa_result time_kernels(vsa_session *session, const harness_data *data,
-                               const vsa_session_step *step, validate_times *times)
+                               const vsa_session_step *step, kernel_times *times)
 {
     vsa_result result = VSA_SUCCESS;
 
     for (int i = 0; i < REPEATS && result == VSA_SUCCESS; i++) {
-        vsa_kernel_time items[VALIDATE_MAX_KERNELS];
+        vsa_kernel_time items[KERNEL_TIMES_MAX];
         vsa_session_step_result taken = {.kernel_times = items,
-                                         .kernel_capacity = VALIDATE_MAX_KERNELS};
-        validate_times now = {0};
+                                         .kernel_capacity = KERNEL_TIMES_MAX};
+        kernel_times now = {0};
 
         result = begin_anew(session, data);
         if (result == VSA_SUCCESS) {
             result = vsa_session_run(session, step, &taken);
         }
-        validate_times_add(&now, items, taken.kernel_count);
-        validate_times_keep_less(&now, times);
+        kernel_times_add(&now, items, taken.kernel_count);
+        kernel_times_keep_less(&now, times);
         *times = now;
     }
     return result;

@@ -5,7 +5,7 @@
 #define VSA_TOOL_VALIDATE_RUN_H
 
 #include "validate_compare.h"
-#include "validate_times.h"
+#include "kernel_times.h"
 
 typedef enum validate_status {
     VALIDATE_PASSED = 0,
@@ -18,7 +18,7 @@ typedef struct validate_outcome {
     validate_tally tally; /* rows are 0 when nothing ran */
     double gpu_ms;        /* the fastest of the repeats; 0 if the queue has no timestamps */
     double stage_ms[VSA_TIMESTAMP_COUNT];
-    validate_times times; /* the fastest of as many repeats more */
+    kernel_times times; /* the fastest of as many repeats more */
 } validate_outcome;
 
 /* `sentence` is where the device's log keeps the library's last error. */

@@ -1,9 +1,10 @@
-#include "validate_times.h"
+#include "kernel_times.h"
 
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const vsa_kernel_time *find(const validate_times *times, const char *kernel)
+static const vsa_kernel_time *find(const kernel_times *times, const char *kernel)
 {
     for (uint32_t i = 0; i < times->count; i++) {
         if (strcmp(times->kernels[i].kernel, kernel) == 0) {
@@ -13,20 +14,20 @@ static const vsa_kernel_time *find(const validate_times *times, const char *kern
     return NULL;
 }
 
-void validate_times_add(validate_times *sum, const vsa_kernel_time *items, uint32_t count)
+void kernel_times_add(kernel_times *sum, const vsa_kernel_time *items, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         const vsa_kernel_time *known = find(sum, items[i].kernel);
 
         if (known) {
             sum->kernels[known - sum->kernels].ms += items[i].ms;
-        } else if (sum->count < VALIDATE_MAX_KERNELS) {
+        } else if (sum->count < KERNEL_TIMES_MAX) {
             sum->kernels[sum->count++] = items[i];
         }
     }
 }
 
-void validate_times_keep_less(validate_times *times, const validate_times *other)
+void kernel_times_keep_less(kernel_times *times, const kernel_times *other)
 {
     for (uint32_t i = 0; i < times->count; i++) {
         const vsa_kernel_time *known = find(other, times->kernels[i].kernel);
@@ -44,7 +45,14 @@ static int longer(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-void validate_times_sort(validate_times *times)
+void kernel_times_sort(kernel_times *times)
 {
     qsort(times->kernels, times->count, sizeof times->kernels[0], longer);
+}
+
+void kernel_times_to_json(const kernel_times *times, cJSON *object)
+{
+    for (uint32_t i = 0; i < times->count; i++) {
+        cJSON_AddNumberToObject(object, times->kernels[i].kernel, times->kernels[i].ms);
+    }
 }
