@@ -11,7 +11,7 @@ vsa_result vsai_pipeline_create(vsa_context *context, VkPipelineLayout layout,
 {
     *out_pipeline = VK_NULL_HANDLE;
     const vsai_vk_table *vk = &context->vk;
-    char name[64];
+    char name[VSAI_SHADER_NAME_SIZE];
     if (!vsai_shader_variant_name(info->shader, info->variant, name, sizeof(name)) ||
         info->constant_count > MAX_CONSTANTS) {
         return vsai_fail(&context->log, VSA_ERROR_SHADER,

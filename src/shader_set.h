@@ -17,8 +17,8 @@ typedef struct vsai_shader_set {
 /* NULL when it is not there. What is returned lives as long as the set. */
 const vsai_spirv *vsai_shader_set_find(vsai_shader_set *set, const char *variant);
 
-/* `variant` is shorter than VSAI_SHADER_NAME_SIZE. Takes `spirv` over, also when it fails: NULL when out of memory. Two threads may add the same
- * variant; both entries stay. */
+/* `variant` is shorter than VSAI_SHADER_NAME_SIZE. Takes `spirv` over, also when it fails: NULL when
+ * out of memory. Two threads may add the same variant; both entries stay. */
 const vsai_spirv *vsai_shader_set_add(vsai_shader_set *set, const VkAllocationCallbacks *allocator,
                                       const char *variant, vsai_spirv spirv);
 
