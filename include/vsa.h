@@ -342,9 +342,11 @@ typedef enum vsa_miss_action {
 } vsa_miss_action;
 
 /*
- * A count from a fraction is rounded to nearest, integer arithmetic only. With L the row's length: the exact set is the first max(sink_tokens,
- * L * sink_fraction) tokens, the last max(window_tokens, L * window_fraction) and, of the C tokens between them, the max(top_k, L * top_k_fraction) with the
- * highest score, ties by lower index. The residual is the other N tokens. The base sample is
+ * A count from a fraction is rounded to nearest, integer arithmetic only. With L the row's length:
+ * the exact set is the first max(sink_tokens, L * sink_fraction) tokens, the last
+ * max(window_tokens, L * window_fraction) and, of the C tokens between them, the
+ * max(top_k, L * top_k_fraction) with the highest score, ties by lower index. The residual is the
+ * other N tokens. The base sample is
  * max(base_samples, N * base_fraction), no more than base_max_samples, rounded up to a multiple of
  * VSA_SAMPLE_GROUPS: the certificate is computed from that many equal random groups.
  * A row whose sample would reach N / 2 is computed densely: streaming is then cheaper.
