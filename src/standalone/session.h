@@ -5,8 +5,8 @@
 #include "stale.h"
 #include "standalone.h"
 
-/* Of vsa_session::queries: the step's stages, then its kernels. A step of 4 rounds by the longest method
- * has fewer than 64 marks (gpu_record). */
+/* Of vsa_session::queries: the step's stages, then its kernels. Append and decode leave up to 64 marks
+ * (gpu_record). */
 enum { VSAI_STEP_QUERIES = VSA_TIMESTAMP_COUNT + 1, VSAI_KERNEL_QUERIES = 128 };
 
 typedef struct vsai_session_layer {

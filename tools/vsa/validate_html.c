@@ -204,45 +204,18 @@ static double time_of(const cJSON *device, const char *kernel)
     return NAN;
 }
 
-static void write_times(FILE *stream, const cJSON *devices)
+static void write_time_cell(FILE *stream, const cJSON *device, const char *kernel)
 {
-    const int count = cJSON_GetArraySize(devices);
-    bool any = false;
+    const double ms = time_of(device, kernel);
 
-    for (int d = 0; d < count; d++) {
-        const cJSON *item;
-
-        cJSON_ArrayForEach(item, cJSON_GetObjectItem(cJSON_GetArrayItem(devices, d), "kernels"))
-        {
-            const char *kernel = validate_text_of(item, "kernel");
-
-            if (!is_first(devices, d, "kernels", "kernel", kernel, item)) {
-                continue;
-            }
-            if (!any) {
-                fputs("<h2>Times</h2>\n<p>Milliseconds of each kernel, summed over all cases that "
-                      "passed: small contexts, where what a dispatch costs shows as much as the "
-                      "work.</p>\n",
-                      stream);
-                write_column_numbers(stream, "Kernel", count);
-                any = true;
-            }
-            fputs("<tr>", stream);
-            write_word(stream, kernel, false);
-            for (int i = 0; i < count; i++) {
-                const double ms = time_of(cJSON_GetArrayItem(devices, i), kernel);
-
-                fprintf(stream, isnan(ms) ? "<td></td>" : "<td>%.3f</td>", ms);
-            }
-            fputs("</tr>\n", stream);
-        }
-    }
-    if (any) {
-        fputs("</table></div>\n", stream);
-    }
+    fprintf(stream, isnan(ms) ? "<td></td>" : "<td>%.3f</td>", ms);
 }
 
-static void write_kernels(FILE *stream, const cJSON *devices)
+/* A row for each kernel that `list` of any device names, a column for each device. */
+static void write_by_kernel(FILE *stream, const cJSON *devices, const char *list,
+                            const char *heading,
+                            void (*write_cell)(FILE *stream, const cJSON *device,
+                                               const char *kernel))
 {
     const int count = cJSON_GetArraySize(devices);
     bool any = false;
@@ -250,25 +223,22 @@ static void write_kernels(FILE *stream, const cJSON *devices)
     for (int d = 0; d < count; d++) {
         const cJSON *item;
 
-        cJSON_ArrayForEach(item, cJSON_GetObjectItem(cJSON_GetArrayItem(devices, d), "pipelines"))
+        cJSON_ArrayForEach(item, cJSON_GetObjectItem(cJSON_GetArrayItem(devices, d), list))
         {
             const char *kernel = validate_text_of(item, "kernel");
 
-            if (!is_first(devices, d, "pipelines", "kernel", kernel, item)) {
+            if (!is_first(devices, d, list, "kernel", kernel, item)) {
                 continue;
             }
             if (!any) {
-                fputs("<h2>Kernels</h2>\n<p>What the driver's compiler made of each kernel, the "
-                      "worst over all cases: registers, and subgroups that run side by side where "
-                      "the driver tells.</p>\n",
-                      stream);
+                fputs(heading, stream);
                 write_column_numbers(stream, "Kernel", count);
                 any = true;
             }
             fputs("<tr>", stream);
             write_word(stream, kernel, false);
             for (int i = 0; i < count; i++) {
-                write_kernel_cell(stream, cJSON_GetArrayItem(devices, i), kernel);
+                write_cell(stream, cJSON_GetArrayItem(devices, i), kernel);
             }
             fputs("</tr>\n", stream);
         }
@@ -294,8 +264,16 @@ int validate_html_write(const struct cJSON *root, const tool_options *options, c
     write_devices(file.stream, devices);
     write_failures(file.stream, devices);
     write_cases(file.stream, devices);
-    write_times(file.stream, devices);
-    write_kernels(file.stream, devices);
+    write_by_kernel(file.stream, devices, "kernels",
+                    "<h2>Times</h2>\n<p>Milliseconds of each kernel, summed over all cases that "
+                    "passed: small contexts, where what a dispatch costs shows as much as the "
+                    "work.</p>\n",
+                    write_time_cell);
+    write_by_kernel(file.stream, devices, "pipelines",
+                    "<h2>Kernels</h2>\n<p>What the driver's compiler made of each kernel, the "
+                    "worst over all cases: registers, and subgroups that run side by side where "
+                    "the driver tells.</p>\n",
+                    write_kernel_cell);
     html_end(file.stream);
     return output_file_commit(&file);
 }
